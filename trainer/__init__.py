@@ -1,0 +1,16 @@
+"""Everything that trains; runs without a terminal and never imports the dashboard.
+
+The way of one image, module by module:
+
+    data        a split: uint8 images N×3×H×W and labels
+    randomness  what belongs to (seed, epoch, index): the permutation, the augmentation's uniforms
+    augment     two views x of each image, drawn from those uniforms
+    model       h = encoder(x), z = head(h)
+    loss        NT-Xent over z
+    optim       the update; the learning rate as a function of the step
+    loop        next batch → step → log → checkpoint → poll
+    evaluate    frozen h and z → kNN and linear accuracy
+
+Around it: config (what may be set), store (what is remembered), process (who is alive), checkpoint (what
+survives), control (what was asked for). `python -m trainer.run` ties them together.
+"""

@@ -1,0 +1,54 @@
+"""Recipes with their source, as data: each is a TOML file beside this module."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from trainer.config import PretrainConfig
+from trainer.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """A named set of settings; what it does not name keeps its default."""
+
+    name: str
+    title: str
+    source: str
+    deviations: dict[str, str]
+    """Settings that differ from the source, each with what differs."""
+    settings: dict[str, Any]
+
+    def config(self, **changes: Any) -> PretrainConfig:
+        """The preset's config with some settings changed.
+
+        Raises:
+            ConfigError: a changed setting is out of bounds or unknown.
+        """
+        return PretrainConfig.from_values(self.settings | changes)
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names of all presets, sorted."""
+    files = resources.files(__name__).iterdir()
+    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in preset_names():
+        raise UsageError(f"--preset: {name!r} is not known; choose {', '.join(preset_names())}")
+    text = resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    data = tomllib.loads(text)
+    return Preset(
+        name=name,
+        title=data["title"],
+        source=data["source"],
+        deviations=data.get("deviations", {}),
+        settings=data["settings"],
+    )

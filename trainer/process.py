@@ -1,0 +1,151 @@
+"""Processes: who holds a run, who is alive, how a trainer is started and told to end.
+
+A run is alive while the POSIX lock on its `run.lock` is held: the kernel frees it with the process, whatever
+killed it, and no process id that came round again can fool it. `fcntl` locks are not inherited by forked workers,
+but closing any descriptor of the file in the holding process frees them, so the trainer opens it exactly once, and
+everybody else asks with F_GETLK and never takes it.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import BusyError, StoreError
+from trainer.paths import lock_file, log_file
+
+_FLOCK = struct.Struct("hhqqi")  # struct flock of Linux on 64 bits: type, whence, start, length, pid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """What tells one process from every other: its start since that boot of that machine."""
+
+    host: str
+    boot_id: str
+    pid: int
+    start_ticks: int
+
+    def columns(self) -> dict[str, Any]:
+        """The owner columns of `runs`."""
+        return {"host": self.host, "boot_id": self.boot_id, "pid": self.pid, "start_ticks": self.start_ticks}
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """Clock ticks from boot to the start of a live process, or None where there is none (or only its zombie)."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if after_name[0] in "ZX" else int(after_name[19])
+
+
+def identity(pid: int | None = None) -> Identity:
+    """The identity of a process of this machine, by default this one."""
+    pid = os.getpid() if pid is None else pid
+    return Identity(host=socket.gethostname(), boot_id=boot_id(), pid=pid, start_ticks=start_ticks(pid) or 0)
+
+
+def is_alive(who: Identity) -> bool:
+    """Whether that very process still runs on this machine."""
+    return who.host == socket.gethostname() and who.boot_id == boot_id() and start_ticks(who.pid) == who.start_ticks
+
+
+class RunLock:
+    """The lock of a run, held by its trainer from before it claims the run until it ends."""
+
+    def __init__(self, runs: Path, run_id: str) -> None:
+        """Take the lock.
+
+        Raises:
+            BusyError: another trainer holds it.
+            StoreError: the run's folder cannot be written.
+        """
+        try:
+            self._file = lock_file(runs, run_id).open("ab")
+        except OSError as error:
+            raise StoreError(
+                f"{lock_file(runs, run_id)} cannot be written ({error.strerror}); check the folder's permissions"
+            ) from error
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise BusyError(
+                f"run {run_id} already has a trainer; watch it with simclr-tui, or pause it before you resume it"
+            ) from error
+
+    def release(self) -> None:
+        """Let the lock go; others see the run as no longer alive from here on."""
+        self._file.close()
+
+
+def lock_holder(runs: Path, run_id: str) -> int | None:
+    """The process id of the run's trainer on this machine, or None where none lives.
+
+    Asks the kernel and takes nothing. The process that holds the lock must not call this about itself.
+    """
+    try:
+        descriptor = os.open(lock_file(runs, run_id), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    finally:
+        os.close(descriptor)
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def launch(runs: Path, run_id: str) -> subprocess.Popen[bytes]:
+    """Start the trainer of a run in a session of its own, so that it outlives the terminal and the dashboard.
+
+    What it prints goes to the run's log. The caller keeps the handle and polls it now and then, so that no zombie
+    is left behind.
+
+    Raises:
+        StoreError: the run's log cannot be written.
+    """
+    command = [sys.executable, "-m", "trainer.run", "--runs-dir", str(runs), "--run", run_id]
+    try:
+        with log_file(runs, run_id).open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StoreError(f"{log_file(runs, run_id)} cannot be written ({error.strerror}); free some space") from error
+
+
+def wait_until_free(runs: Path, run_id: str, *, seconds: float) -> bool:
+    """Wait for a trainer that is ending to let its lock go; whether it did."""
+    deadline = time.monotonic() + seconds
+    while lock_holder(runs, run_id) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def terminate(runs: Path, run_id: str) -> bool:
+    """Send SIGTERM to the run's live trainer; whether there was one."""
+    pid = lock_holder(runs, run_id)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    return True

@@ -1,0 +1,84 @@
+"""Making runs and starting their trainers: the one way in for the dashboard and the command line alike."""
+
+import dataclasses
+import os
+import subprocess
+
+from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.errors import StoreError, UsageError
+from trainer.process import identity, launch, wait_until_free
+from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
+from trainer.store.records import Run
+from trainer.store.runs import RunStore
+
+_RELEASE_SECONDS = 15.0
+
+
+def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | None = None, name: str = "") -> str:
+    """Add a pretraining run that has not started; its id. Commits.
+
+    The number of threads is settled here: bits depend on it, so a resumed run must use the same.
+    """
+    config = dataclasses.replace(config, threads=config.threads or available_cores())
+    return store.create_run(
+        kind="pretrain",
+        name=name.strip() or _default_name(store, config, preset),
+        config=config.to_json(),
+        preset=preset,
+        batch_size=config.batch_size,
+    )
+
+
+def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> str:
+    """Add a job that scores a checkpoint of a run; its id. Commits.
+
+    Raises:
+        UsageError: the run is not one that has an encoder to score.
+    """
+    if source.kind != "pretrain":
+        raise UsageError(f"{source.name} is of kind {source.kind}; name a pretraining run to evaluate")
+    if not store.checkpoints(source.id):
+        raise UsageError(f"{source.name} has no checkpoint yet; wait for its first one")
+    config = dataclasses.replace(config, run=source.id, threads=config.threads or available_cores())
+    return store.create_run(
+        kind="evaluate", name=f"{source.name}-evaluate", config=config.to_json(), source_run_id=source.id
+    )
+
+
+def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
+    """Launch the trainer of a run that is new, paused, stopped, failed or interrupted, in the background.
+
+    Raises:
+        UsageError: the run is alive or finished, so there is nothing to start.
+        StoreError: its log cannot be written.
+    """
+    run = store.run(run_id)
+    state = run_state(run, store.runs_path)
+    if state in LIVE_STATES:
+        raise UsageError(f"{run.name} is {state} already; pause or stop it first")
+    if state not in RESUMABLE_STATES:
+        raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
+    # A trainer that has just said "paused" may need a moment more to end.
+    wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS)
+    # The event comes before the process, which would otherwise find its own "started" overwritten.
+    store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None)
+    try:
+        child = launch(store.runs_path, run_id)
+    except StoreError as error:
+        store.lifecycle(run_id, "failed", str(error), level="error")
+        raise
+    store.set_launched_process(run_id, identity(child.pid).columns())
+    return child
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:
+    """A name that is not taken yet, from the preset or the data set."""
+    dataset = config.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+    base = preset or f"{dataset}-{config.backbone}"
+    taken = {run.name for run in store.runs()}
+    return next(name for n in range(1, len(taken) + 2) if (name := f"{base}-{n}" if n > 1 else base) not in taken)

@@ -1,0 +1,121 @@
+"""Connections to the run store: a writer through sqlite-utils, a reader through the standard library.
+
+The reader does without sqlite-utils because importing it imports numpy (0.2 s), which the dashboard's first
+frame must not wait for. It opens the file read-only and holds no transaction, so it can never make a writer
+wait or fail: in WAL mode readers and the writer do not block each other (sqlite.org/wal.html).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from trainer.errors import StoreError, StoreVersionError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SCHEMA_VERSION = 1
+"""Number of migrations that this version of the program knows (PRAGMA user_version)."""
+
+BUSY_TIMEOUT_SECONDS = 30.0
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection whose rows can be read by column name.
+
+    Raises:
+        StoreError: the file is not a database or cannot be read.
+        StoreVersionError: it was made by a newer version.
+    """
+    address = f"file:{quote(str(path))}?mode=ro"
+    try:
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        check_version(connection, path)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    return connection
+
+
+def connect_writer(path: Path) -> "Database":
+    """A connection that may write, in WAL mode, with the newest schema.
+
+    Metrics commit with synchronous=NORMAL: durable when the process dies, and consistent when the machine does.
+
+    Raises:
+        StoreError: the file is not a database or cannot be written.
+        StoreVersionError: it was made by a newer version.
+    """
+    from sqlite_utils import Database
+
+    from trainer.store.migrations import migrate
+
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        check_version(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        db = Database(connection)
+        migrate(db, path)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    return db
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version of an open store. Reads only.
+
+    Raises:
+        StoreVersionError: it is newer than this program.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"{path} was made by a newer version of simclr-tui (schema {version}, this one knows "
+            f"{SCHEMA_VERSION}); upgrade simclr-tui or name another --runs-dir"
+        )
+    return version
+
+
+@contextmanager
+def immediate(connection: sqlite3.Connection, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+    """One short write transaction that takes the write lock at its start.
+
+    A deferred transaction that reads first and writes later fails at once with SQLITE_BUSY_SNAPSHOT when
+    somebody else wrote in between, without waiting for the busy timeout (sqlite.org/isolation.html).
+
+    Args:
+        connection: of a writer.
+        durable: also survive a power loss (synchronous=FULL for this commit).
+
+    Raises:
+        StoreError: the database refused, for example because the disk is full. Nothing was changed then.
+    """
+    try:
+        if durable:
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            if durable:
+                connection.execute("PRAGMA synchronous=NORMAL")
+    except sqlite3.Error as error:
+        raise StoreError(f"the run store could not be written ({error}); free some space or check the disk") from error
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    return StoreError(
+        f"{path} cannot be used as a run store ({error}); check the file and its folder, or name another --runs-dir"
+    )

@@ -1,0 +1,146 @@
+"""The schema of the store as numbered migrations, applied once however many processes open it at the same time.
+
+Accuracies are 0–1, gpu_util 0–100, times in seconds, `at` in UTC seconds; steps and epochs count from 1.
+"""
+
+import fcntl
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database, Migrations
+
+from trainer.store.connect import SCHEMA_VERSION, check_version
+
+migrations = Migrations("simclr-tui")
+
+_STEP_METRICS = dict.fromkeys(
+    ["loss", "acc_top1", "acc_top5", "acc_mean_pos", "lr", "grad_norm", "t_data", "t_batch"], float
+)
+_VALIDATION = dict.fromkeys(["val_loss", "val_acc_top1", "val_acc_top5", "val_acc_mean_pos"], float)
+_RUN_OWNER = {"host": str, "boot_id": str, "pid": int, "start_ticks": int}
+_RUN_PROGRESS = {
+    "alive_at": float,
+    "step": int,
+    "epoch": int,
+    "progress_at": float,
+    "total_steps": int,
+    "steps_per_epoch": int,
+    "trained_seconds": float,
+}
+
+
+def migrate(db: Database, path: Path) -> None:
+    """Bring a store to the newest schema. Commits.
+
+    Holds a lock file meanwhile, since two migrations at once would both find the tables missing.
+    """
+    if check_version(db.conn, path) == SCHEMA_VERSION:
+        return
+    with path.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if check_version(db.conn, path) < SCHEMA_VERSION:
+            migrations.apply(db)
+
+
+def _table(db: Database, name: str, columns: dict[str, Any], *, pk: str | tuple[str, ...]) -> Any:
+    table: Any = db[name]
+    return table.create(columns, pk=pk, not_null=set() if isinstance(pk, str) else set(pk))
+
+
+@migrations()
+def m001_first_schema(db: Database) -> None:
+    """Runs, their series, their history, and what people say about them."""
+    _table(
+        db,
+        "runs",
+        {
+            "id": str,
+            "name": str,
+            "kind": str,
+            "config": str,
+            "preset": str,
+            "created_at": float,
+            "source_run_id": str,
+            "lifecycle": str,
+            "lifecycle_at": float,
+            "exit_code": int,
+            "fingerprint": str,
+            "exactness": str,
+            "device": str,
+            "batch_size": int,
+            **_RUN_OWNER,
+            **_RUN_PROGRESS,
+        },
+        pk="id",
+    ).create_index(["created_at"])
+    _series(db)
+    _history(db)
+    db.execute("PRAGMA user_version = 1")
+
+
+def _series(db: Database) -> None:
+    """What is measured while a run goes on."""
+    steps = {"run_id": str, "step": int, "epoch": int, **_STEP_METRICS}
+    _table(db, "steps", steps, pk=("run_id", "step")).create_index(["run_id", "epoch"])
+    times = dict.fromkeys(["t_data", "t_batch", "t_train", "t_epoch", "images_per_second", "gpu_util"], float)
+    epochs = {"run_id": str, "epoch": int, "loss": float, "acc_top1": float, "acc_top5": float}
+    epochs |= {"acc_mean_pos": float, **_VALIDATION, "val_batch_size": int, **times}
+    epochs |= {"knn_top1": float, "knn_top5": float, "at": float}
+    _table(db, "epochs", epochs, pk=("run_id", "epoch"))
+    metrics = {"run_id": str, "name": str, "step": int, "value": float}
+    _table(db, "metrics", metrics, pk=("run_id", "name", "step"))
+    summary = {"min": float, "max": float, "mean": float, "last": float, "count": int}
+    bucket = {"run_id": str, "name": str, "size": int, "bucket": int, **summary}
+    _table(db, "buckets", bucket, pk=("run_id", "name", "size", "bucket"))
+    device = {"id": int, "run_id": str, "at": float, "source": str, "gpu_util": float}
+    device |= dict.fromkeys(["gpu_memory_bytes", "gpu_memory_total_bytes", "process_memory_bytes"], int)
+    device |= dict.fromkeys(["power_watts", "temperature_celsius", "sm_clock_mhz", "energy_joules"], float)
+    device |= {"throttle_reasons": str, "cpu_percent": float}
+    _table(db, "device_samples", device, pk="id").create_index(["run_id", "at"])
+
+
+def _history(db: Database) -> None:
+    """What happened to a run, what was asked of it and what was made of it."""
+    evaluation = {
+        "run_id": str,
+        "step": int,
+        "protocol": str,
+        "layer": str,
+        "labels_per_class": int,
+        "seed": int,
+    }
+    result = {
+        "top1": float,
+        "top5": float,
+        "images": int,
+        "c": float,
+        "seconds": float,
+        "job_id": str,
+        "at": float,
+    }
+    _table(db, "evaluations", evaluation | result, pk=tuple(evaluation))
+    checkpoint = {"run_id": str, "step": int, "epoch": int, "path": str, "bytes": int, "sha256": str}
+    checkpoint |= {"reason": str, "knn_top1": float, "seconds": float, "at": float}
+    _table(db, "checkpoints", checkpoint, pk=("run_id", "step"))
+    event = {"id": int, "run_id": str, "at": float, "level": str, "kind": str, "message": str, "step": int}
+    _table(db, "events", event, pk="id").create_index(["run_id", "id"])
+    command = {"id": int, "run_id": str, "command": str, "at": float, "taken_at": float, "outcome": str}
+    _table(db, "commands", command, pk="id").create_index(["run_id", "taken_at"])
+    annotation = {"run_id": str, "key": str, "value": str, "at": float}
+    _table(db, "annotations", annotation, pk=("run_id", "key", "value"))
+    trial = {
+        "run_id": str,
+        "trial": int,
+        "round": int,
+        "settings": str,
+        "t_batch": float,
+        "t_batch_next": float,
+    }
+    trial |= {
+        "t_epoch": float,
+        "t_epoch_next": float,
+        "gpu_util": float,
+        "images_per_second": float,
+        "error": str,
+    }
+    _table(db, "benchmark_trials", trial, pk=("run_id", "trial", "round"))

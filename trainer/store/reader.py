@@ -1,0 +1,149 @@
+"""Reading the run store; nothing here writes, and nothing here is imported late or slow."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Self
+
+from trainer.errors import UnknownRunError
+from trainer.paths import store_file
+from trainer.store.connect import connect_reader
+from trainer.store.records import Checkpoint, Command, Evaluation, Event, Run
+
+_RUN_COLUMNS = """
+    SELECT r.*,
+      (SELECT loss FROM steps s WHERE s.run_id = r.id ORDER BY step DESC LIMIT 1) AS loss,
+      (SELECT knn_top1 FROM epochs e WHERE e.run_id = r.id AND knn_top1 IS NOT NULL
+        ORDER BY epoch DESC LIMIT 1) AS knn_top1,
+      (SELECT command FROM commands c WHERE c.run_id = r.id AND c.taken_at IS NULL
+        ORDER BY c.id DESC LIMIT 1) AS pending_command
+    FROM runs r
+"""
+
+
+class StoreReader:
+    """What is in a runs folder. Every method reads only and holds no transaction when it returns."""
+
+    def __init__(self, connection: sqlite3.Connection, runs: Path) -> None:
+        """Args: an open connection with `sqlite3.Row` rows, and the runs folder it belongs to."""
+        self.connection = connection
+        self.runs_path = runs
+
+    @classmethod
+    def open(cls, runs: Path) -> Self:
+        """Open the store of a runs folder read-only.
+
+        Raises:
+            StoreError: there is none, or it cannot be read.
+            StoreVersionError: it was made by a newer version.
+        """
+        return cls(connect_reader(store_file(runs)), runs)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def runs(self) -> list[Run]:
+        """Every run, the newest first."""
+        rows = self.connection.execute(_RUN_COLUMNS + " ORDER BY r.created_at DESC, r.id")
+        return [Run.from_row(row) for row in rows]
+
+    def run(self, run_id: str) -> Run:
+        """One run by its id.
+
+        Raises:
+            UnknownRunError: there is none.
+        """
+        row = self.connection.execute(_RUN_COLUMNS + " WHERE r.id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise UnknownRunError(f"no run has the id {run_id!r}; `simclr-tui ls` lists them")
+        return Run.from_row(row)
+
+    def find(self, text: str) -> Run:
+        """One run by its id, the beginning of its id, or its name (the newest of that name).
+
+        Raises:
+            UnknownRunError: there is none, or several ids begin so.
+        """
+        by_id = [row[0] for row in self.connection.execute("SELECT id FROM runs WHERE id = ?", (text,))]
+        by_name = self.connection.execute(
+            "SELECT id FROM runs WHERE name = ? ORDER BY created_at DESC LIMIT 1", (text,)
+        )
+        found = by_id or [row[0] for row in by_name]
+        if not found and text:
+            starts = self.connection.execute("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(text), text))
+            found = [row[0] for row in starts]
+        if len(found) > 1:
+            raise UnknownRunError(f"{text!r} begins {len(found)} ids; write more of it")
+        if not found:
+            raise UnknownRunError(f"no run has the id or name {text!r}; `simclr-tui ls` lists them")
+        return self.run(found[0])
+
+    def events(self, *, run_id: str | None = None, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events with an id above `after`, the newest `limit` of them, oldest first."""
+        where, values = ("AND run_id = ?", (run_id,)) if run_id else ("", ())
+        rows = self.connection.execute(
+            f"SELECT * FROM events WHERE id > ? {where} ORDER BY id DESC LIMIT ?", (after, *values, limit)
+        )
+        return [Event.from_row(row) for row in rows][::-1]
+
+    def pending_commands(self, run_id: str) -> list[Command]:
+        """What a run was asked to do and has not taken up, oldest first."""
+        rows = self.connection.execute(
+            "SELECT * FROM commands WHERE run_id = ? AND taken_at IS NULL ORDER BY id", (run_id,)
+        )
+        return [Command.from_row(row) for row in rows]
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The checkpoints of a run, the newest first."""
+        rows = self.connection.execute("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
+        return [Checkpoint.from_row(row) for row in rows]
+
+    def evaluations(self, run_id: str) -> list[Evaluation]:
+        """The evaluations of a run, in the order in which they were made."""
+        rows = self.connection.execute("SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
+        return [Evaluation.from_row(row) for row in rows]
+
+    def epochs(self, run_id: str, *, after: int = 0) -> list[dict[str, Any]]:
+        """The rows of `epochs` above an epoch, in order."""
+        rows = self.connection.execute(
+            "SELECT * FROM epochs WHERE run_id = ? AND epoch > ? ORDER BY epoch", (run_id, after)
+        )
+        return [dict(row) for row in rows]
+
+    def steps(self, run_id: str, *, after: int = 0, limit: int = -1) -> list[dict[str, Any]]:
+        """The rows of `steps` above a step, in order."""
+        rows = self.connection.execute(
+            "SELECT * FROM steps WHERE run_id = ? AND step > ? ORDER BY step LIMIT ?", (run_id, after, limit)
+        )
+        return [dict(row) for row in rows]
+
+    def epoch_means(self, run_id: str, epoch: int) -> dict[str, Any]:
+        """Means over the steps of an epoch, and of the device's utilisation while it went on."""
+        row = self.connection.execute(
+            "SELECT avg(loss) AS loss, avg(acc_top1) AS acc_top1, avg(acc_top5) AS acc_top5,"
+            " avg(acc_mean_pos) AS acc_mean_pos, avg(t_data) AS t_data, avg(t_batch) AS t_batch"
+            " FROM steps WHERE run_id = ? AND epoch = ?",
+            (run_id, epoch),
+        ).fetchone()
+        since = self.connection.execute(
+            "SELECT max(at) FROM (SELECT at FROM epochs WHERE run_id = ? AND epoch = ? UNION ALL"
+            " SELECT at FROM events WHERE run_id = ? AND kind IN ('started', 'resumed'))",
+            (run_id, epoch - 1, run_id),
+        ).fetchone()[0]
+        gpu_util = self.connection.execute(
+            "SELECT avg(gpu_util) FROM device_samples WHERE run_id = ? AND at > ?", (run_id, since or 0.0)
+        ).fetchone()[0]
+        return dict(row) | {"gpu_util": gpu_util}
+
+    def last_step(self, run_id: str) -> int:
+        """The highest step that was logged, or 0."""
+        row = self.connection.execute("SELECT max(step) FROM steps WHERE run_id = ?", (run_id,)).fetchone()
+        return int(row[0] or 0)
+
+    def device_samples(self, run_id: str, *, after: float = 0.0, limit: int = 3600) -> list[dict[str, Any]]:
+        """The newest samples taken after a time, oldest first."""
+        rows = self.connection.execute(
+            "SELECT * FROM device_samples WHERE run_id = ? AND at > ? ORDER BY at DESC LIMIT ?",
+            (run_id, after, limit),
+        )
+        return [dict(row) for row in rows][::-1]

@@ -1,0 +1,143 @@
+"""Rows of the store as frozen records."""
+
+import sqlite3
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+LIFECYCLE = (
+    "created",
+    "launched",
+    "started",
+    "resumed",
+    "paused",
+    "stopped",
+    "finished",
+    "failed",
+    "interrupted",
+)
+"""Kinds of event that move a run's state; the last one is kept in `runs.lifecycle`."""
+
+COMMANDS = ("pause", "stop", "save")
+"""What a run may be asked to do while it lives."""
+
+
+class _Row:
+    __slots__ = ()
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Self:
+        """The record of a row that has at least its columns."""
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: row[name] for name in names})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run(_Row):
+    """A row of `runs`, with the last loss and kNN score beside it."""
+
+    id: str
+    name: str
+    kind: str
+    config: str
+    preset: str | None
+    created_at: float
+    source_run_id: str | None
+    lifecycle: str
+    lifecycle_at: float
+    exit_code: int | None
+    fingerprint: str | None
+    exactness: str | None
+    device: str | None
+    batch_size: int | None
+    host: str | None
+    boot_id: str | None
+    pid: int | None
+    start_ticks: int | None
+    alive_at: float | None
+    step: int | None
+    epoch: int | None
+    progress_at: float | None
+    total_steps: int | None
+    steps_per_epoch: int | None
+    trained_seconds: float | None
+    loss: float | None
+    knn_top1: float | None
+    pending_command: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event(_Row):
+    """Something that happened to a run; `level` is info, warning or error."""
+
+    id: int
+    run_id: str
+    at: float
+    level: str
+    kind: str
+    message: str
+    step: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command(_Row):
+    """Something that a run was asked to do and has not taken up yet."""
+
+    id: int
+    run_id: str
+    command: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint(_Row):
+    """A checkpoint that was announced; `path` is relative to the runs folder."""
+
+    run_id: str
+    step: int
+    epoch: int
+    path: str
+    bytes: int
+    sha256: str
+    reason: str
+    knn_top1: float | None
+    seconds: float | None
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation(_Row):
+    """One figure of an evaluation; labels_per_class 0 means all."""
+
+    run_id: str
+    step: int
+    protocol: str
+    layer: str
+    labels_per_class: int
+    seed: int
+    top1: float
+    top5: float
+    images: int
+    c: float | None
+    seconds: float | None
+    job_id: str | None
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepRow:
+    """One step as it is logged; None where a value was not finite."""
+
+    step: int
+    epoch: int
+    loss: float | None
+    acc_top1: float | None
+    acc_top5: float | None
+    acc_mean_pos: float | None
+    lr: float
+    grad_norm: float | None
+    t_data: float
+    t_batch: float
+
+    def values(self, run_id: str) -> tuple[Any, ...]:
+        """The columns of `steps` in their order."""
+        return (run_id, *(getattr(self, field.name) for field in fields(self)))

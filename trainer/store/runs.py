@@ -1,0 +1,198 @@
+"""Writing the run store: runs and their lifecycle, what they measured, what they were asked to do."""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from trainer.errors import StoreError
+from trainer.paths import make_runs_dir, new_run_id, run_dir, store_file
+from trainer.store.connect import connect_writer, immediate
+from trainer.store.reader import StoreReader
+from trainer.store.records import COMMANDS, LIFECYCLE, StepRow
+from trainer.store.series import append_steps
+
+
+class RunStore(StoreReader):
+    """The run store of a folder, to read and to write.
+
+    A connection must not cross a fork (sqlite.org/howtocorrupt.html §2.6), so every write checks that it is
+    made by the process that opened the store. Writes are short immediate transactions.
+    """
+
+    @classmethod
+    def open(cls, runs: Path) -> Self:
+        """Open the store, making the folder, the file and the newest schema where they are missing.
+
+        Raises:
+            StoreError: the folder or the file cannot be used.
+            StoreVersionError: the store was made by a newer version.
+        """
+        make_runs_dir(runs)
+        store = cls(connect_writer(store_file(runs)).conn, runs)
+        store._process = os.getpid()
+        return store
+
+    _process = 0
+
+    def _write(self, *, durable: bool = False) -> Any:
+        if os.getpid() != self._process:
+            raise StoreError("the run store was opened by another process; open it again in this one")
+        return immediate(self.connection, durable=durable)
+
+    def create_run(
+        self,
+        *,
+        kind: str,
+        name: str,
+        config: str,
+        preset: str | None = None,
+        source_run_id: str | None = None,
+        batch_size: int | None = None,
+    ) -> str:
+        """Add a run that has not started, make its folder and return its id. Commits durably."""
+        run_id = new_run_id()
+        run_dir(self.runs_path, run_id).mkdir(parents=True)
+        now = time.time()
+        with self._write(durable=True) as connection:
+            connection.execute(
+                "INSERT INTO runs (id, name, kind, config, preset, created_at, source_run_id, lifecycle,"
+                " lifecycle_at, batch_size) VALUES (?, ?, ?, ?, ?, ?, ?, 'created', ?, ?)",
+                (run_id, name, kind, config, preset, now, source_run_id, now, batch_size),
+            )
+            _insert_event(connection, run_id, "info", "created", f"{kind} run made", None, now)
+        return run_id
+
+    def update_run(self, run_id: str, **columns: Any) -> None:
+        """Set columns of a run's row. Commits."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self._write() as connection:
+            connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+
+    def lifecycle(
+        self,
+        run_id: str,
+        kind: str,
+        message: str,
+        *,
+        level: str = "info",
+        exit_code: int | None = None,
+        **columns: Any,
+    ) -> None:
+        """Record that a run was launched, started, paused, … and set columns with it. Commits durably.
+
+        Args:
+            run_id: the run.
+            kind: one of LIFECYCLE.
+            message: for the event.
+            level: info, warning or error.
+            exit_code: of the process that is about to end.
+            columns: further columns of `runs`, such as the owner's identity.
+        """
+        assert kind in LIFECYCLE, kind
+        now = time.time()
+        columns |= {"lifecycle": kind, "lifecycle_at": now, "exit_code": exit_code}
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self._write(durable=True) as connection:
+            connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+            _insert_event(connection, run_id, level, kind, message, None, now)
+
+    def set_launched_process(self, run_id: str, owner: dict[str, Any]) -> None:
+        """Note which process was launched for a run, unless it has already claimed the run itself. Commits."""
+        assignments = ", ".join(f"{name} = ?" for name in owner)
+        with self._write() as connection:
+            connection.execute(
+                f"UPDATE runs SET {assignments} WHERE id = ? AND lifecycle = 'launched'", (*owner.values(), run_id)
+            )
+
+    def event(self, run_id: str, kind: str, message: str, *, level: str = "info", step: int | None = None) -> None:
+        """Record something that happened to a run. Commits."""
+        with self._write() as connection:
+            _insert_event(connection, run_id, level, kind, message, step, time.time())
+
+    def append(self, run_id: str, rows: Sequence[StepRow], **progress: Any) -> None:
+        """Log steps, bring their buckets up to date and move the run's progress. Commits once."""
+        if not rows:
+            return
+        columns = {"step": rows[-1].step, "epoch": rows[-1].epoch, "progress_at": time.time(), **progress}
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self._write() as connection:
+            append_steps(connection, run_id, rows)
+            connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+
+    def put_epoch(self, run_id: str, epoch: int, values: dict[str, Any]) -> None:
+        """Write the row of an epoch; after a resume it replaces one that was written before. Commits."""
+        self._put("epochs", {"run_id": run_id, "epoch": epoch, "at": time.time(), **values})
+
+    def put_metrics(self, run_id: str, step: int, values: dict[str, float | None]) -> None:
+        """Write other series at one step. Commits."""
+        with self._write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO metrics (run_id, name, step, value) VALUES (?, ?, ?, ?)",
+                [(run_id, name, step, value) for name, value in values.items()],
+            )
+
+    def put_evaluations(self, run_id: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Write figures of an evaluation; the same figure made again replaces the older one. Commits."""
+        now = time.time()
+        with self._write() as connection:
+            for row in rows:
+                _insert(connection, "evaluations", {"run_id": run_id, "at": now, **row})
+
+    def put_checkpoint(self, row: dict[str, Any]) -> None:
+        """Announce a checkpoint that is on the disk and verified. Commits durably."""
+        with self._write(durable=True) as connection:
+            _insert(connection, "checkpoints", {"at": time.time(), **row})
+
+    def forget_checkpoint(self, run_id: str, step: int) -> None:
+        """Take back the announcement of a checkpoint whose file is about to go or is damaged. Commits."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM checkpoints WHERE run_id = ? AND step = ?", (run_id, step))
+
+    def beat(self, run_id: str, sample: dict[str, Any]) -> None:
+        """Note that the run's process lives, with a sample of its device. Commits."""
+        now = time.time()
+        with self._write() as connection:
+            connection.execute("UPDATE runs SET alive_at = ? WHERE id = ?", (now, run_id))
+            _insert(connection, "device_samples", {"run_id": run_id, "at": now, **sample})
+
+    def request(self, run_id: str, command: str) -> int:
+        """Ask a live run to pause, stop or save; the id of the command. Commits durably."""
+        assert command in COMMANDS, command
+        with self._write(durable=True) as connection:
+            cursor = connection.execute(
+                "INSERT INTO commands (run_id, command, at) VALUES (?, ?, ?)", (run_id, command, time.time())
+            )
+            return int(cursor.lastrowid)
+
+    def take_commands(self, run_id: str, outcome: str) -> None:
+        """Mark everything that a run was asked to do as taken up, with what came of it. Commits."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE commands SET taken_at = ?, outcome = ? WHERE run_id = ? AND taken_at IS NULL",
+                (time.time(), outcome, run_id),
+            )
+
+    def _put(self, table: str, row: dict[str, Any]) -> None:
+        with self._write() as connection:
+            _insert(connection, table, row)
+
+
+def to_json(record: Any) -> str:
+    """A record of the store as JSON for scripts."""
+    return json.dumps(dataclasses.asdict(record))
+
+
+def _insert(connection: Any, table: str, row: dict[str, Any]) -> None:
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+
+
+def _insert_event(
+    connection: Any, run_id: str, level: str, kind: str, message: str, step: int | None, at: float
+) -> None:
+    row = {"run_id": run_id, "at": at, "level": level, "kind": kind, "message": message, "step": step}
+    _insert(connection, "events", row)
