@@ -74,9 +74,10 @@ class HelpFormatter(argparse.HelpFormatter):
         super().__init__(prog, **options)
 
 
-def add_settings(parser: _Container, cls: type) -> None:
-    """Add every setting of a config class as an option, in one group for each `Setting.group`."""
-    for title, fields in itertools.groupby(fields_of(cls), key=lambda field: field.setting.group):
+def add_settings(parser: _Container, cls: type, *, leave_out: Sequence[str] = ()) -> None:
+    """Add every setting of a config class, but those left out, as an option, in one group a `Setting.group`."""
+    wanted = [field for field in fields_of(cls) if field.name not in leave_out]
+    for title, fields in itertools.groupby(wanted, key=lambda field: field.setting.group):
         group = parser.add_argument_group(title)
         for field in fields:
             _add_option(group, field)

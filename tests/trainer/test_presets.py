@@ -5,6 +5,9 @@ import pytest
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
 from trainer.presets import load_preset, preset_names
+from trainer.settings import fields_of
+
+SETTINGS = {field.name for field in fields_of(PretrainConfig)}
 
 TUTORIAL = {
     "dataset": "stl10",
@@ -61,7 +64,7 @@ def test_stl10_is_the_tutorials_recipe_but_for_the_deviations_that_it_names() ->
 def test_cifar10_is_the_same_recipe_at_32_pixels() -> None:
     stl10, cifar10 = load_preset("stl10").config(), load_preset("cifar10").config()
     expected = {"dataset": "cifar10", "split": "train", "image_size": 32, "blur_kernel": 3, "cache": "ram"}
-    differing = {name for name in PretrainConfig.__slots__ if getattr(stl10, name) != getattr(cifar10, name)}
+    differing = {name for name in SETTINGS if getattr(stl10, name) != getattr(cifar10, name)}
     assert differing == set(expected)
     assert all(getattr(cifar10, name) == value for name, value in expected.items())
 
@@ -73,7 +76,7 @@ def test_every_preset_can_be_used_and_says_where_it_comes_from() -> None:
         assert preset.config(epochs=3).epochs == 3
         assert preset.title
         assert preset.source
-        assert set(preset.deviations) <= set(PretrainConfig.__slots__)
+        assert set(preset.deviations) <= SETTINGS
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:

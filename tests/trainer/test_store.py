@@ -103,11 +103,11 @@ def test_buckets_equal_a_slow_summary_however_the_rows_came(store: RunStore, cou
         sent += len(rows)
     store.append(run_id, [step_row(count, losses[-1])])
     for size in BUCKET_SIZES:
-        rows = store.connection.execute(
+        stored = store.connection.execute(
             "SELECT bucket, min, max, mean, last, count FROM buckets WHERE run_id = ? AND name = 'loss' AND size = ?",
             (run_id, size),
         )
-        found = {row[0]: tuple(row)[1:] for row in rows}
+        found = {row[0]: tuple(row)[1:] for row in stored}
         expected = {}
         for bucket in range(math.ceil(count / size)):
             values = [value for value in losses[bucket * size : (bucket + 1) * size] if value is not None]

@@ -147,3 +147,13 @@ class StoreReader:
             (run_id, after, limit),
         )
         return [dict(row) for row in rows][::-1]
+
+    def latest_device_sample(self) -> dict[str, Any] | None:
+        """The sample that was taken last, of whatever run."""
+        row = self.connection.execute("SELECT * FROM device_samples ORDER BY id DESC LIMIT 1").fetchone()
+        return dict(row) if row else None
+
+    def command_outcome(self, command_id: int) -> str | None:
+        """What came of something that a run was asked to do, or None until it is taken up."""
+        row = self.connection.execute("SELECT outcome FROM commands WHERE id = ?", (command_id,)).fetchone()
+        return str(row[0]) if row is not None and row[0] is not None else None

@@ -1,0 +1,187 @@
+"""Real trainer processes, started fast: a fork server imports torch once, and forks each trainer."""
+
+import multiprocessing
+import os
+import random
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from trainer import checkpoint
+from trainer.config import PretrainConfig
+from trainer.paths import checkpoint_dir
+from trainer.store import StoreReader
+
+TINY = {
+    "--dataset": "shapes",
+    "--limit-per-class": "8",
+    "--limit-test-per-class": "4",
+    "--image-size": "16",
+    "--backbone": "resnet-narrow",
+    "--head-width": "16",
+    "--projection-size": "8",
+    "--batch-size": "10",
+    "--epochs": "3",
+    "--learning-rate": "1e-3",
+    "--num-workers": "0",
+    "--threads": "1",
+    "--checkpoint-seconds": "0",
+}
+"""24 steps in three epochs of 8, a checkpoint after each: seconds on one core."""
+
+WAIT_SECONDS = 90
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["trainer.run", "trainer.pretrain", "trainer.evaluate"])
+
+
+def options(**changes: str | bool) -> list[str]:
+    """TINY as a command line with some options changed: `options(num_workers="2", evaluate_at_end=False)`."""
+    chosen: dict[str, str | bool] = dict(TINY) | {"--evaluate-at-end": False}
+    chosen |= {"--" + name.replace("_", "-"): value for name, value in changes.items()}
+    line: list[str] = []
+    for name, value in chosen.items():
+        if isinstance(value, bool):
+            line.append(name if value else "--no-" + name.removeprefix("--"))
+        else:
+            line += [name, value]
+    return line
+
+
+def _main(arguments: Sequence[str], log: str) -> None:
+    from trainer.run import main
+
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    code = main(arguments)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+class Trainer:
+    """One trainer process of a runs folder."""
+
+    def __init__(self, runs: Path, *arguments: str) -> None:
+        """Start it with these arguments beside --runs-dir."""
+        self.log = runs.with_suffix(".log")
+        line = ["--runs-dir", str(runs), *arguments]
+        self.process = _context.Process(target=_main, args=(line, str(self.log)), daemon=False)
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def wait(self) -> int:
+        """Its exit code; -9 after kill -9."""
+        self.process.join(WAIT_SECONDS)
+        assert self.process.exitcode is not None, f"still running: {self.log.read_text()}"
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        self.process.kill()
+        self.wait()
+
+    def said(self) -> str:
+        """Everything that was printed."""
+        return self.log.read_text() if self.log.exists() else ""
+
+
+def run_to_end(runs: Path, *arguments: str) -> str:
+    """Start a trainer, wait until it has finished, and give the id of the newest run."""
+    trainer = Trainer(runs, *arguments)
+    assert trainer.wait() == 0, trainer.said()
+    return newest_run(runs)
+
+
+def newest_run(runs: Path) -> str:
+    """The id of the newest run of a folder."""
+    reader = StoreReader.open(runs)
+    try:
+        return reader.runs()[0].id
+    finally:
+        reader.close()
+
+
+def until(condition: Callable[[], bool], *, seconds: float = WAIT_SECONDS, every: float = 0.01) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(every)
+
+
+def steps(runs: Path, run_id: str) -> list[tuple[Any, ...]]:
+    """Every column of `steps` but the times, in order."""
+    connection = sqlite3.connect(f"file:{runs / 'runs.db'}?mode=ro", uri=True)
+    try:
+        return connection.execute(
+            "SELECT step, epoch, loss, acc_top1, acc_top5, acc_mean_pos, lr, grad_norm FROM steps"
+            " WHERE run_id = ? ORDER BY step",
+            (run_id,),
+        ).fetchall()
+    finally:
+        connection.close()
+
+
+def scores(runs: Path, run_id: str) -> list[tuple[Any, ...]]:
+    """What was scored at the end of each epoch."""
+    connection = sqlite3.connect(f"file:{runs / 'runs.db'}?mode=ro", uri=True)
+    try:
+        return connection.execute(
+            "SELECT epoch, loss, val_loss, val_acc_top1, val_acc_mean_pos, knn_top1 FROM epochs"
+            " WHERE run_id = ? ORDER BY epoch",
+            (run_id,),
+        ).fetchall()
+    finally:
+        connection.close()
+
+
+def weights(runs: Path, run_id: str) -> dict[str, Tensor]:
+    """The model of the run's newest checkpoint."""
+    reader = StoreReader.open(runs)
+    try:
+        config = PretrainConfig.from_json(reader.run(run_id).config)
+    finally:
+        reader.close()
+    found = checkpoint.latest_valid(checkpoint_dir(runs, run_id), config.digest(), lambda *_: None)
+    assert found is not None
+    model: dict[str, Tensor] = found[0]["model"]
+    return model
+
+
+def interrupt_and_resume(runs: Path, run_id: str, kills: int, draw: random.Random) -> int:
+    """Kill -9 and resume a run that exists until it has finished; how many kills hit a live trainer.
+
+    A kill comes a random moment after the trainer has taken its first step of this life.
+    """
+    landed = 0
+    for _ in range(kills):
+        reader = StoreReader.open(runs)
+        before = reader.run(run_id).lifecycle_at
+        trainer = Trainer(runs, "--run", run_id)
+        checkpoints = checkpoint_dir(runs, run_id)
+        seen = set(checkpoint.steps_on_disk(checkpoints))
+        until(
+            lambda: reader.run(run_id).lifecycle == "finished"
+            or (reader.run(run_id).lifecycle_at > before and set(checkpoint.steps_on_disk(checkpoints)) != seen)
+        )
+        time.sleep(draw.uniform(0.0, 0.3))
+        finished = reader.run(run_id).lifecycle == "finished"
+        reader.close()
+        trainer.kill()
+        if finished:
+            break
+        landed += 1
+    trainer = Trainer(runs, "--run", run_id)
+    assert trainer.wait() == 0, trainer.said()
+    return landed

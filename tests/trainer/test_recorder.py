@@ -1,0 +1,119 @@
+"""From the device to the store: nothing doubled, nothing lost, nothing spoilt saved."""
+
+import math
+import sqlite3
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trainer.test_store import make_run, step_row
+from trainer.device import prepare
+from trainer.errors import NonFiniteError
+from trainer.recorder import METRICS, Recorder, StepRecord
+from trainer.store import RunStore
+from trainer.timing import DeviceClock
+
+
+@pytest.fixture
+def clock() -> DeviceClock:
+    """The clock of a CPU."""
+    return DeviceClock(prepare(device="cpu", threads=0))
+
+
+def record(clock: DeviceClock, step: int, loss: float = 1.0, norm: float = 1.0) -> StepRecord:
+    """A step with a given loss."""
+    span = clock.begin()
+    clock.end(span)
+    return StepRecord(step, 1, torch.tensor([loss, 0.5, 0.75, 2.0, norm]), 1e-3, 0.01, span)
+
+
+def test_steps_are_committed_at_a_flush_in_their_order(store: RunStore, clock: DeviceClock) -> None:
+    run_id = make_run(store)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    for step in (1, 2, 3):
+        recorder.add(record(clock, step, loss=step / 4))
+    assert store.steps(run_id) == []
+    recorder.flush(trained_seconds=1.5)
+    rows = store.steps(run_id)
+    assert [(row["step"], row["loss"], row["acc_mean_pos"]) for row in rows] == [
+        (1, 0.25, 2),
+        (2, 0.5, 2),
+        (3, 0.75, 2),
+    ]
+    assert store.run(run_id).trained_seconds == 1.5
+    assert recorder.all_committed
+    assert METRICS[0] == "loss"
+
+
+@pytest.mark.parametrize(("loss", "norm"), [(math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan), (1.0, math.inf)])
+def test_a_value_that_is_not_finite_ends_the_run_after_an_event(
+    store: RunStore, clock: DeviceClock, loss: float, norm: float
+) -> None:
+    run_id = make_run(store)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    recorder.add(record(clock, 1))
+    recorder.add(record(clock, 2, loss, norm))
+    with pytest.raises(NonFiniteError, match="at step 2"):
+        recorder.flush(trained_seconds=0)
+    assert [row["step"] for row in store.steps(run_id)] == [1, 2]
+    assert None in (store.steps(run_id)[1]["loss"], store.steps(run_id)[1]["grad_norm"])
+    assert [event.kind for event in store.events(run_id=run_id)][-1] == "non-finite"
+
+
+def events_after_replay(store: RunStore, clock: DeviceClock, losses: list[float]) -> list[tuple[str, str]]:
+    """What a resumed recorder says when it runs steps 3 to 5 again, of which 3 and 4 were stored as 3.0 and 4.0."""
+    run_id = make_run(store)
+    store.append(run_id, [step_row(step, float(step)) for step in range(1, 5)])
+    recorder = Recorder(store, run_id, clock, resumed_after=2)
+    for step, loss in enumerate(losses, start=3):
+        recorder.add(record(clock, step, loss))
+        recorder.flush(trained_seconds=0)
+    assert [row["loss"] for row in store.steps(run_id)] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    return [(event.level, event.message) for event in store.events(run_id=run_id) if event.kind == "replay"]
+
+
+def test_a_replay_that_repeats_itself_is_called_identical(store: RunStore, clock: DeviceClock) -> None:
+    assert events_after_replay(store, clock, [3.0, 4.0, 5.0]) == [("info", "replay 2 of 2 identical")]
+
+
+def test_a_replay_that_differs_names_its_first_step(store: RunStore, clock: DeviceClock) -> None:
+    ((level, message),) = events_after_replay(store, clock, [3.0, math.nextafter(4.0, 5.0) + 1e-6, 5.0])
+    assert level == "warning"
+    assert "from step 4" in message
+
+
+def test_rows_outlast_a_store_that_cannot_be_written(
+    store: RunStore, clock: DeviceClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """max_page_count makes SQLite itself say that the disk is full."""
+    run_id = make_run(store)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
+    store.connection.execute(f"PRAGMA max_page_count = {pages}")
+    for step in range(1, 2000):
+        recorder.add(record(clock, step))
+    recorder.flush(trained_seconds=0)
+    assert "the run store could not be written (database or disk is full)" in capsys.readouterr().out
+    assert store.steps(run_id) == []
+    assert not recorder.all_committed
+    store.connection.execute("PRAGMA max_page_count = 1000000")
+    recorder.flush(trained_seconds=0, retry=True)
+    assert store.last_step(run_id) == 1999
+    assert recorder.all_committed
+    assert store.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def test_a_step_says_how_long_it_took(store: RunStore, clock: DeviceClock) -> None:
+    import time
+
+    run_id = make_run(store)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    span = clock.begin()
+    time.sleep(0.05)
+    clock.end(span)
+    recorder.add(StepRecord(1, 1, torch.ones(5), 1e-3, 0.01, span))
+    recorder.flush(trained_seconds=0)
+    row: dict[str, Any] = store.steps(run_id)[0]
+    assert 0.05 <= row["t_batch"] < 0.5
+    assert isinstance(store.connection, sqlite3.Connection)

@@ -1,0 +1,153 @@
+"""Data sets: named splits of uint8 images and int64 labels, limited and cached as a config says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from trainer.config import PretrainConfig
+from trainer.data import cifar10, folder, shapes, stl10
+from trainer.data.split import Split, join, to_memory
+from trainer.errors import ConfigError
+
+Report = Callable[[str, str], None]
+"""Called with the kind and the sentence of what a person should know, such as a file that can't be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The splits that a run uses."""
+
+    name: str
+    train: Split | None
+    """Labelled images that probes and the online kNN learn from, limited by `limit_per_class`."""
+    test: Split | None
+    """Labelled images that are only scored, limited by `limit_test_per_class`."""
+    pretrain: Split
+    """What is pretrained on."""
+    validation: Split | None
+    """A labelled split that is not pretrained on, for augmented pairs: `train`, or `test` where `train` is
+    pretrained on."""
+    synthetic: bool
+    """Whether the program drew the images itself."""
+    fingerprint: str
+    """SHA-256 in hexadecimal; another one means other data."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reader:
+    """What `load` needs of a data set; `open` takes a split's name."""
+
+    splits: tuple[str, ...]
+    open: Callable[[str], Split]
+    fingerprint: Callable[[], str]
+    synthetic: bool = False
+
+
+def load(config: PretrainConfig, report: Report) -> Dataset:
+    """Open the splits that a config names.
+
+    Args:
+        config: its `dataset`, `data_dir`, `split`, limits, `image_size` and `cache`. With `cache` ram or vram the
+            images are read here, into memory that loader workers share where there are any.
+        report: told about each file that is left out.
+
+    Raises:
+        ConfigError: the data set has no such split, or the machine too little shared memory.
+        DataError: the data are missing or broken, or can't be downloaded.
+    """
+    reader = _reader(config, report)
+    name = _pretrain_name(config, reader.splits)
+    train = _labelled(reader, "train", config, config.limit_per_class)
+    test = _labelled(reader, "test", config, config.limit_test_per_class)
+    pretrain = _pretrain(reader, name, config, train, test)
+    return Dataset(
+        name=config.dataset,
+        train=train,
+        test=test,
+        pretrain=pretrain,
+        validation=test if "train" in name.split("+") else train,
+        synthetic=reader.synthetic,
+        fingerprint=reader.fingerprint(),
+    )
+
+
+def _reader(config: PretrainConfig, report: Report) -> _Reader:
+    data_dir, size = Path(config.data_dir).expanduser(), config.image_size
+    if config.dataset == "stl10":
+        return _Reader(
+            splits=stl10.SPLITS,
+            open=partial(stl10.open_split, data_dir, size=size),
+            fingerprint=partial(stl10.fingerprint, data_dir),
+        )
+    if config.dataset == "cifar10":
+        return _Reader(
+            splits=cifar10.SPLITS,
+            open=partial(cifar10.open_split, data_dir, size=size),
+            fingerprint=partial(cifar10.fingerprint, data_dir),
+        )
+    if config.dataset == "shapes":
+        counts = {"train": config.limit_per_class, "test": config.limit_test_per_class}
+        return _Reader(
+            splits=shapes.SPLITS,
+            open=lambda name: shapes.open_split(name, size, per_class=counts[name]),
+            fingerprint=shapes.fingerprint,
+            synthetic=True,
+        )
+    root = Path(config.dataset.removeprefix("folder:")).expanduser()
+    limits = {
+        "train": config.limit_per_class,
+        "test": config.limit_test_per_class,
+        "unlabeled": config.limit_images,
+    }
+    return _Reader(
+        splits=folder.splits_of(root),
+        open=lambda name: folder.open_split(
+            root,
+            name,
+            size,
+            limit=limits[name],
+            in_memory=config.cache != "none",
+            shared=_is_shared(config),
+            report=report,
+        ),
+        fingerprint=partial(folder.fingerprint, root),
+    )
+
+
+def _pretrain_name(config: PretrainConfig, splits: tuple[str, ...]) -> str:
+    if config.split == "auto":
+        return "unlabeled" if "unlabeled" in splits else "train"
+    if not set(config.split.split("+")) <= set(splits):
+        raise ConfigError("split", f"{config.dataset} has no split {config.split}; choose auto, {' or '.join(splits)}")
+    return config.split
+
+
+def _labelled(reader: _Reader, name: str, config: PretrainConfig, per_class: int) -> Split | None:
+    if name not in reader.splits:
+        return None
+    return _cached(reader.open(name).first_of_each_class(per_class), config)
+
+
+def _pretrain(reader: _Reader, name: str, config: PretrainConfig, train: Split | None, test: Split | None) -> Split:
+    limit = config.limit_images
+    if name == "train" and train is not None:
+        return train.first(limit)
+    if name == "test" and test is not None:
+        return test.first(limit)
+    if name == "unlabeled" or train is None:
+        return _cached(reader.open("unlabeled").first(limit), config)
+    if 0 < limit <= len(train):
+        return train.first(limit)
+    unlabeled = reader.open("unlabeled").first(limit - len(train) if limit else 0)
+    return join(name, [train, _cached(unlabeled, config)])
+
+
+def _cached(split: Split, config: PretrainConfig) -> Split:
+    if config.cache == "none":
+        return split
+    return Split(split.name, to_memory(split.images, shared=_is_shared(config)), split.labels, split.classes)
+
+
+def _is_shared(config: PretrainConfig) -> bool:
+    return config.cache == "ram" and config.num_workers > 0

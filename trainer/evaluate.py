@@ -1,0 +1,169 @@
+"""Evaluation of a frozen encoder: kNN and linear accuracy of h and z, beside raw pixels and the untrained encoder.
+
+Features are taken in eval mode and without augmentation. Everything that is chosen is chosen on `train`; `test` is
+only scored, and all of it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+from torch import Tensor
+
+from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.data import Dataset
+from trainer.data import load as load_dataset
+from trainer.data.split import Split
+from trainer.device import Machine, prepare
+from trainer.errors import CheckpointError
+from trainer.features import extract, pixels
+from trainer.gpu import make_sampler
+from trainer.job import Job
+from trainer.keeper import CheckpointKeeper
+from trainer.knn import knn_accuracy
+from trainer.linear_probe import fit_probe, score
+from trainer.model import SimCLRModel, build_model
+from trainer.monitor import Monitor
+
+LAYERS = {"pixels": "raw pixels", "untrained": "untrained encoder", "z": "z, after the head", "h": "h, the encoder"}
+"""What is scored, in the order of the table, and how the table calls it."""
+
+FEATURE_BATCH = 512
+PROBE_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Features:
+    """One layer's features of both labelled splits, float32 (N, D)."""
+
+    layer: str
+    train_ND: Tensor
+    test_ND: Tensor
+
+
+def evaluate(job: Job) -> None:
+    """The evaluation job: score one checkpoint of another run, which may go on meanwhile.
+
+    Raises:
+        EndRequested: the job was asked to end.
+        TrainerError: the checkpoint or the data can't be used.
+    """
+    wish = EvaluateConfig.from_json(job.run.config)
+    source = job.store.run(wish.run)
+    config = PretrainConfig.from_json(source.config)
+    machine = prepare(
+        device=wish.device, threads=wish.threads, precision=config.precision, channels_last=config.channels_last
+    )
+    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
+        # The keeper of a reader: it loads and verifies, and what it has to report becomes the source run's event.
+        found = CheckpointKeeper(job.store, job.runs, source.id, config).newest(step=wish.step)
+        if found is None:
+            raise CheckpointError(f"{source.name} has no checkpoint to evaluate; wait for its first one")
+        payload, _ = found
+        model = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
+        model.load_state_dict(payload["model"])
+        job.reporter.note(f"evaluating step {payload['step']} of {source.name}")
+        dataset = load_dataset(config, job.warn)
+        rows = score_model(
+            job, model, dataset, config, machine, step=payload["step"], source_id=source.id, baselines=wish.baselines
+        )
+        show_table(job, rows, dataset)
+
+
+def score_model(
+    job: Job,
+    model: SimCLRModel,
+    dataset: Dataset,
+    config: PretrainConfig,
+    machine: Machine,
+    *,
+    step: int,
+    source_id: str | None = None,
+    baselines: bool = True,
+) -> list[dict[str, Any]]:
+    """Score every layer by kNN and a linear probe, and write each figure as it is made.
+
+    Args:
+        job: whose control is asked between batches.
+        model: the trained model.
+        dataset: with labelled `train` and `test`; without them a warning is all that comes of it.
+        config: of the run that the model belongs to.
+        machine: the device.
+        step: of the weights.
+        source_id: the run that the figures belong to, by default the job's own.
+        baselines: also score raw pixels and the untrained encoder.
+
+    Raises:
+        EndRequested: the job was asked to end; the figures made so far are in the store.
+    """
+    if dataset.train is None or dataset.test is None or len(dataset.train.labels.unique()) < 2:
+        job.warn("evaluation-skipped", f"{dataset.name} has no labelled train and test splits, so nothing was scored")
+        return []
+    rows: list[dict[str, Any]] = []
+    layers = _layers(model, dataset.train, dataset.test, config, machine, job.control.check, baselines)
+    for number, features in enumerate(layers):
+        total = 2 if not baselines else 4
+        job.reporter.progress("evaluating, layer", number, total, LAYERS[features.layer])
+        made = _score_layer(features, dataset.train, dataset.test, job.control.check)
+        about = {"step": step, "layer": features.layer, "labels_per_class": 0, "seed": PROBE_SEED, "job_id": job.run.id}
+        rows += [about | row for row in made]
+        job.store.put_evaluations(source_id or job.run.id, rows[-len(made) :])
+        job.reporter.progress("evaluating, layer", number + 1, total, LAYERS[features.layer])
+    return rows
+
+
+def _layers(
+    model: SimCLRModel,
+    train: Split,
+    test: Split,
+    config: PretrainConfig,
+    machine: Machine,
+    check: Callable[[], None],
+    baselines: bool,
+) -> Iterator[_Features]:
+    def of(network: SimCLRModel, split: Split) -> dict[str, Tensor]:
+        count = len(split.images)
+        dtype = machine.autocast_dtype
+        return extract(network, split.images.take, count, FEATURE_BATCH, machine.device, dtype, check)
+
+    if baselines:
+        yield _Features("pixels", *(pixels(s.images.take, len(s.images), FEATURE_BATCH, check) for s in (train, test)))
+        untrained = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
+        yield _Features("untrained", of(untrained, train)["h"], of(untrained, test)["h"])
+    on_train, on_test = of(model, train), of(model, test)
+    for layer in ("z", "h"):
+        yield _Features(layer, on_train[layer], on_test[layer])
+
+
+def _score_layer(features: _Features, train: Split, test: Split, check: Callable[[], None]) -> list[dict[str, Any]]:
+    classes = len(train.classes)
+    begun = time.perf_counter()
+    top1, top5 = knn_accuracy(features.train_ND, train.labels, features.test_ND, test.labels, classes=classes)
+    knn = {"protocol": "knn", "top1": top1, "top5": top5, "images": len(test.labels), "c": None}
+    knn["seconds"] = time.perf_counter() - begun
+    begun = time.perf_counter()
+    probe = fit_probe(features.train_ND, train.labels, classes, PROBE_SEED, check)
+    top1, top5 = score(probe, features.test_ND, test.labels)
+    linear = {"protocol": "linear", "top1": top1, "top5": top5, "images": len(test.labels), "c": probe.C}
+    linear["seconds"] = time.perf_counter() - begun
+    return [knn, linear]
+
+
+def show_table(job: Job, rows: list[dict[str, Any]], dataset: Dataset) -> None:
+    """Say what was scored, and what to type next."""
+    if not rows:
+        return
+    assert dataset.test is not None
+    kind = "synthetic images" if dataset.synthetic else "images"
+    table = Table(title=f"{dataset.name}: accuracy on {len(dataset.test.labels):,} test {kind}, %")
+    table.add_column("features")
+    table.add_column("kNN, k = 20", justify="right")
+    table.add_column("linear", justify="right")
+    figures = {(row["layer"], row["protocol"]): row["top1"] for row in rows}
+    for layer, words in LAYERS.items():
+        if (layer, "knn") in figures:
+            cells = (f"{100 * figures[layer, protocol]:.1f}" for protocol in ("knn", "linear"))
+            table.add_row(words, *cells)
+    job.reporter.table(table)

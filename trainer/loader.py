@@ -1,0 +1,199 @@
+"""Batches of an epoch, from any batch of it, in an order that is a function of (seed, epoch).
+
+The trajectory does not depend on how images are loaded: the permutation and every augmentation draw belong to
+(seed, epoch, index), the workers hold no random state, and a loader that starts at batch k simply begins its list
+there. Shapes: B images, V views, C H W image, K uniforms of a view.
+"""
+
+import ctypes
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from trainer.augment import UNIFORMS_PER_VIEW, AugmentRecipe, ViewParameters, draw_parameters, view_major
+from trainer.augment_kornia import augment_batch as augment_with_kornia
+from trainer.augment_torchvision import augment_batch as augment_with_torchvision
+from trainer.config import PretrainConfig
+from trainer.data.split import ImageSource
+from trainer.device import Machine
+from trainer.randomness import permutation, uniforms
+
+VIEWS = 2
+T = TypeVar("T")
+_WORKER_TIMEOUT_SECONDS = 120
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A batch to load, as arrays: a tensor would cost a worker one file descriptor each.
+
+    The views' uniforms (V·B, K) come along where the workers augment.
+    """
+
+    indices: np.ndarray[Any, Any]
+    uniforms: np.ndarray[Any, Any] | None
+
+
+class _Batches(Dataset[Tensor]):
+    """Answers requests; lives in the workers, or in the training process where there are none."""
+
+    def __init__(self, images: ImageSource, recipe: AugmentRecipe, size: int) -> None:
+        self._images = images
+        self._recipe = recipe
+        self._size = size
+
+    def __getitem__(self, request: _Request) -> Tensor:
+        """uint8 (B, 3, H, W), or float32 (V·B, 3, S, S) where the request carries uniforms."""
+        images_BCHW = self._images.take(torch.from_numpy(request.indices))
+        if request.uniforms is None:
+            return images_BCHW
+        uniforms_MK = torch.from_numpy(request.uniforms)
+        parameters = draw_parameters(uniforms_MK, self._recipe, *images_BCHW.shape[2:])
+        return augment_with_torchvision(images_BCHW, parameters, self._recipe, self._size)
+
+
+class _Schedule(Sampler[_Request]):
+    """The requests of the epoch that is under way; a DataLoader with lasting workers reads it anew each epoch."""
+
+    def __init__(self) -> None:
+        self.requests: list[_Request] = []
+
+    def __iter__(self) -> Iterator[_Request]:
+        return iter(self.requests)
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+
+class ViewLoader:
+    """Gives the augmented views of one batch after the other, on the training device."""
+
+    def __init__(self, images: ImageSource, config: PretrainConfig, machine: Machine, *, workers: int) -> None:
+        """Args: what is loaded, the settings, the device, and how many worker processes load it."""
+        self._config = config
+        self._machine = machine
+        self._recipe = AugmentRecipe.from_config(config)
+        self._in_workers = config.augment == "torchvision"
+        self.count = len(images)
+        self._source_size = images.shape[1:]
+        self._resident: Tensor | None = None
+        self._schedule = _Schedule()
+        self._loader: DataLoader[Tensor] | None = None
+        if config.cache == "vram":
+            self._resident = images.take(range(self.count)).to(machine.device)
+        else:
+            self._loader = _quietly(lambda: self._make_loader(images, workers))
+
+    def close(self) -> None:
+        """End the workers. A process that leaves without this waits for them in vain: they ignore SIGTERM."""
+        self._loader = None
+
+    def _make_loader(self, images: ImageSource, workers: int) -> DataLoader[Tensor]:
+        config = self._config
+        some = workers > 0
+        return DataLoader(
+            _Batches(images, self._recipe, config.image_size),
+            sampler=self._schedule,
+            batch_size=None,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            pin_memory=config.pin_memory and self._machine.is_cuda,
+            persistent_workers=config.persistent_workers and some,
+            prefetch_factor=config.prefetch_factor if some else None,
+            timeout=_WORKER_TIMEOUT_SECONDS if some else 0,
+            worker_init_fn=_start_worker,
+            # Without its own generator an iterator draws its base seed from the global one (Megatron-Bridge #5257).
+            generator=torch.Generator(),
+        )
+
+    def _load(self, requests: list[_Request]) -> Iterator[Tensor]:
+        """What the workers answer to these requests, in order."""
+        assert self._loader is not None
+        self._schedule.requests = requests
+        return _quietly(self._loader.__iter__)
+
+    def steps_per_epoch(self) -> int:
+        """Batches of a whole epoch."""
+        size = self._config.batch_size
+        return self.count // size if self._config.drop_last else -(-self.count // size)
+
+    def images_per_epoch(self) -> int:
+        """Images of a whole epoch, those of a short last batch that is left out not counted."""
+        return self.steps_per_epoch() * self._config.batch_size if self._config.drop_last else self.count
+
+    def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[tuple[Tensor, ViewParameters | None]]:
+        """Batches of an epoch from one of them on: what `views` turns into the network's input.
+
+        Args:
+            epoch: counted from 1.
+            first_batch: how many batches to leave out, because they were trained on before an interruption.
+        """
+        order_N = permutation(self._config.seed, epoch, self.count)
+        uniforms_NVK = uniforms(self._config.seed, epoch, self.count, VIEWS, UNIFORMS_PER_VIEW)
+        yield from self._batches(order_N, uniforms_NVK, first_batch, self.steps_per_epoch())
+
+    def fixed_pairs(self, batch_size: int) -> Iterator[tuple[Tensor, ViewParameters | None]]:
+        """Batches of always the same pairs in their stored order, a short last one left out; for validation."""
+        order_N = torch.arange(self.count)
+        uniforms_NVK = uniforms(self._config.seed, "validation", self.count, VIEWS, UNIFORMS_PER_VIEW)
+        yield from self._batches(order_N, uniforms_NVK, 0, self.count // batch_size, batch_size)
+
+    def _batches(
+        self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0
+    ) -> Iterator[tuple[Tensor, ViewParameters | None]]:
+        size = size or self._config.batch_size
+        chosen = [order_N[k * size : (k + 1) * size] for k in range(first, count)]
+        if self._in_workers:
+            for views in self._load([_Request(i.numpy(), view_major(uniforms_NVK[i]).numpy()) for i in chosen]):
+                yield views, None
+            return
+        if self._resident is None:
+            batches = self._load([_Request(indices_B.numpy(), None) for indices_B in chosen])
+        else:
+            batches = map(self._gather, chosen)
+        for indices_B, images in zip(chosen, batches, strict=True):
+            parameters = draw_parameters(view_major(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
+            yield images, parameters
+
+    def _gather(self, indices_B: Tensor) -> Tensor:
+        assert self._resident is not None
+        return self._resident[indices_B.to(self._machine.device, non_blocking=True)]
+
+    def views(self, batch: tuple[Tensor, ViewParameters | None]) -> Tensor:
+        """The network's input of a batch: float32 (V·B, 3, S, S) on the training device, normalised."""
+        images, parameters = batch
+        images = images.to(self._machine.device, non_blocking=True)
+        if parameters is not None:
+            images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
+        return images.contiguous(memory_format=self._machine.memory_format)
+
+
+def _quietly(action: Callable[[], T]) -> T:
+    """Do it without torch's warning of more workers than cores: a person asked for them, and whether they are too
+    many is measured and not guessed."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        return action()
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _start_worker(_worker: int) -> None:
+    """Leave ending to the trainer, and never outlive it.
+
+    A supervisor's SIGTERM reaches every process of a job. A worker that died of it would make torch raise in the
+    trainer at any point of a step, before the step that is under way could be finished and saved.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

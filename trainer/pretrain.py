@@ -1,0 +1,109 @@
+"""The pretraining job: build, resume, train, evaluate."""
+
+import json
+
+from trainer.clock import RunClock
+from trainer.config import PretrainConfig
+from trainer.data import Dataset
+from trainer.data import load as load_dataset
+from trainer.device import Machine, differences, fingerprint, prepare
+from trainer.errors import ConfigError, DataError
+from trainer.evaluate import score_model, show_table
+from trainer.gpu import make_sampler
+from trainer.job import Job
+from trainer.keeper import CheckpointKeeper
+from trainer.loader import ViewLoader
+from trainer.loop import Training, TrainState, train
+from trainer.model import build_model
+from trainer.monitor import Monitor
+from trainer.online import OnlineScores
+from trainer.optim import build_optimizer
+from trainer.recorder import Recorder
+from trainer.timing import DeviceClock
+
+
+def pretrain(job: Job) -> None:
+    """Train the run to its last epoch from wherever it is, then score it.
+
+    Raises:
+        EndRequested: the run was asked to end, and has saved itself.
+        TrainerError: something that a person can mend.
+    """
+    config = PretrainConfig.from_json(job.run.config)
+    machine = prepare(
+        device=config.device,
+        threads=config.threads,
+        precision=config.precision,
+        channels_last=config.channels_last,
+        deterministic=config.deterministic,
+    )
+    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
+        _record_fingerprint(job, machine)
+        job.reporter.note(f"loading {config.dataset}")
+        dataset = load_dataset(config, job.warn)
+        training, state = _build(job, config, machine, dataset)
+        train(training, state)
+        if config.evaluate_at_end:
+            job.control.check()
+            rows = score_model(job, state.model, dataset, config, machine, step=state.step)
+            show_table(job, rows, dataset)
+
+
+def _record_fingerprint(job: Job, machine: Machine) -> None:
+    """Note what the run's bits depend on, and what of it changed since it was made."""
+    now = fingerprint(machine)
+    if job.run.fingerprint:
+        changed = differences(json.loads(job.run.fingerprint), now)
+        if changed:
+            words = "; ".join(changed)
+            job.warn("exactness", f"exactness not promised from here on, since this changed: {words}")
+            job.store.update_run(job.run.id, exactness=f"not promised: {words}")
+        return
+    exactness = "promised" if machine.deterministic else "not promised: --deterministic no"
+    job.store.update_run(job.run.id, fingerprint=json.dumps(now), exactness=exactness, device=machine.name)
+
+
+def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
+    loader = ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers)
+    if loader.steps_per_epoch() == 0:
+        raise ConfigError(
+            "batch_size",
+            f"{config.batch_size} is more than the {loader.count} images of {dataset.pretrain.name}; make it smaller "
+            "or give --no-drop-last",
+        )
+    model = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
+    state = TrainState(model, build_optimizer(model, config), RunClock(), data=dataset.fingerprint)
+    keeper = CheckpointKeeper(job.store, job.runs, job.run.id, config)
+    _resume(job, state, keeper, dataset, loader.steps_per_epoch())
+    clock = DeviceClock(machine)
+    training = Training(
+        job=job,
+        config=config,
+        machine=machine,
+        loader=loader,
+        recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step),
+        device_clock=clock,
+        keeper=keeper,
+        measure_epoch=OnlineScores(dataset, config, machine, job.control.check),
+    )
+    job.store.update_run(
+        job.run.id, total_steps=training.total_steps, steps_per_epoch=loader.steps_per_epoch(), step=state.step
+    )
+    return training, state
+
+
+def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Dataset, steps_per_epoch: int) -> None:
+    """Go on from the newest checkpoint that verifies, if there is one."""
+    found = keeper.newest()
+    if found is None:
+        return
+    payload, manifest = found
+    if payload["data"] != dataset.fingerprint:
+        raise DataError(
+            f"--dataset: the images of {dataset.name} are not those that {job.run.name} began with; put them back, "
+            "or launch a new run"
+        )
+    state.restore(payload)
+    inside = state.step - state.closed_epochs * steps_per_epoch
+    where = f"epoch {state.closed_epochs + 1}, step {inside} of {steps_per_epoch}"
+    job.event("resumed-from", f"going on after step {state.step} ({where}), checkpoint: {manifest['reason']}")
