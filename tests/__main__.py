@@ -26,7 +26,9 @@ def main() -> int:
         if subprocess.run(command, check=False).returncode != 0:
             failed.append(name)
         print(f"── {name}: {'failed' if name in failed else 'passed'} in {time.monotonic() - begun:.0f} s", flush=True)
-    print(f"\n{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed{'; failed: ' if failed else ''}{', '.join(failed)}")
+    print(
+        f"\n{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed{'; failed: ' if failed else ''}{', '.join(failed)}"
+    )
     return 1 if failed else 0
 
 

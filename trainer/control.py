@@ -8,7 +8,6 @@ is ignored: a run that loses its terminal goes on.
 import os
 import signal
 import time
-from collections.abc import Callable
 from enum import Enum
 from types import FrameType
 
@@ -17,6 +16,7 @@ from trainer.store.runs import RunStore
 
 POLL_SECONDS = 0.5
 _HURRY_SECONDS = 2.0
+_PROGRESS_SECONDS = 2.0
 
 
 class Intent(Enum):
@@ -55,7 +55,7 @@ class Control:
         self._polled_at = 0.0
         self._command: Intent | None = None
         self._save = False
-        self._on_progress: Callable[[], None] | None = None
+        self._progress_at = 0.0
 
     def listen(self) -> None:
         """Take over SIGTERM, SIGINT and SIGUSR1, and ignore SIGHUP."""
@@ -110,6 +110,18 @@ class Control:
         intent = self.intent()
         if intent is not None:
             raise EndRequested(intent)
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        """Note that such work goes on, which no step tells of."""
+        now = time.monotonic()
+        if now - self._progress_at < _PROGRESS_SECONDS:
+            return
+        self._progress_at = now
+        try:
+            self._store.update_run(self._run_id, progress_at=time.time())
+        except StoreError:
+            return  # a full disk; the run is shown as stalled until it can say otherwise
 
     def end(self, intent: Intent) -> None:
         """Record that the run gave way. Commits durably; a full disk leaves it to the lock to tell."""

@@ -68,7 +68,7 @@ class NvmlSampler:
         """Utilisation in percent, memory in bytes, power in watts, temperature in °C, clock in MHz, energy in J."""
         nvml, handle = self._nvml, self._handle
         figures: dict[str, Any] = {"source": "nvml", "cpu_percent": psutil.cpu_percent(None)}
-        readings = {
+        readings: dict[str, Callable[[], Any]] = {
             "gpu_util": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
             "gpu_memory_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
             "gpu_memory_total_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).total,

@@ -6,7 +6,8 @@ comparison with its figures. Shapes: N images, D features, K classes.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,11 @@ HELD_OUT = 0.2
 FOLDS = 5
 FEW_LABELS = 25
 """Below so many labels of some class, C is chosen over folds: one fifth of so few says little."""
+
+ONE_THREAD_BELOW = 2**24
+"""Number of features times images up to which a fit on the CPU takes one thread: its thousands of small steps lose
+more by threads that wait for a busy core (tenfold, measured on two) than they gain, and then the result doesn't
+depend on `--threads`."""
 
 ADAMW_EPOCHS = 100
 ADAMW_BATCH = 64
@@ -84,20 +90,21 @@ def fit_probe(
         NonFiniteError: a feature is NaN or infinite.
     """
     _check(features_ND, labels_N, classes)
-    mean, std = _statistics(features_ND)
-    x_ND = (features_ND.float() - mean) / std
-    axes = principal_axes(x_ND)
+    with _few_threads(features_ND):
+        mean, std = _statistics(features_ND)
+        x_ND = (features_ND.float() - mean) / std
+        axes = principal_axes(x_ND)
 
-    def problem(rows: Tensor | slice) -> LogisticProblem:
-        return LogisticProblem(x_ND[rows], labels_N[rows], classes, axes, check)
+        def problem(rows: Tensor | slice) -> LogisticProblem:
+            return LogisticProblem(x_ND[rows], labels_N[rows], classes, axes, check)
 
-    C, start, losses = strengths[0], None, dict[float, float]()
-    if len(strengths) > 1:
-        splits = _splits(labels_N, seed)
-        problems = [problem(rest) for rest, _ in splits]
-        held_out = [(x_ND[rows], labels_N[rows]) for _, rows in splits]
-        C, start, losses = _choose(problems, held_out, strengths)
-    fitted = problem(slice(None)).solve(C, start)
+        C, start, losses = strengths[0], None, dict[float, float]()
+        if len(strengths) > 1:
+            splits = _splits(labels_N, seed)
+            problems = [problem(rest) for rest, _ in splits]
+            held_out = [(x_ND[rows], labels_N[rows]) for _, rows in splits]
+            C, start, losses = _choose(problems, held_out, strengths)
+        fitted = problem(slice(None)).solve(C, start)
     return Probe(fitted.weight.float(), fitted.bias.float(), mean, std, C, losses, fitted.converged)
 
 
@@ -133,17 +140,30 @@ def adamw_probe(features_ND: Tensor, labels_N: Tensor, classes: int, seed: int, 
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, ADAMW_MILESTONES, gamma=0.1)
     x_ND = features_ND.float()
-    for epoch in range(ADAMW_EPOCHS):
-        check()
-        order = torch.randperm(len(x_ND), generator=randomness.generator(seed, "probe-order", epoch))
-        for rows in torch.split(order.to(x_ND.device), ADAMW_BATCH):
-            optimizer.zero_grad()
-            torch.autograd.backward(F.cross_entropy(F.linear(x_ND[rows], *parameters), labels_N[rows]))
-            optimizer.step()
-        schedule.step()
+    with _few_threads(x_ND):
+        for epoch in range(ADAMW_EPOCHS):
+            check()
+            order = torch.randperm(len(x_ND), generator=randomness.generator(seed, "probe-order", epoch))
+            for rows in torch.split(order.to(x_ND.device), ADAMW_BATCH):
+                optimizer.zero_grad()
+                torch.autograd.backward(F.cross_entropy(F.linear(x_ND[rows], *parameters), labels_N[rows]))
+                optimizer.step()
+            schedule.step()
     weight, bias = (parameter.detach() for parameter in parameters)
     mean, std = x_ND.new_zeros(features), x_ND.new_ones(features)
     return Probe(weight, bias, mean, std, C=None, log_losses={}, converged=True)
+
+
+@contextmanager
+def _few_threads(features_ND: Tensor) -> Iterator[None]:
+    """One CPU thread inside where the problem is small, the number from before afterwards."""
+    threads = torch.get_num_threads()
+    if features_ND.device.type == "cpu" and features_ND.numel() <= ONE_THREAD_BELOW:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _choose(

@@ -105,7 +105,7 @@ def train_step(state: TrainState, views: Tensor, lr: float, config: PretrainConf
         z = state.model(views)
     loss, metrics = loss_and_metrics(z, config.temperature)
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norm = grad_norm(state.model.parameters())
     state.optimizer.step()
     figures = (loss.detach(), metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos, norm)

@@ -106,4 +106,5 @@ def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Data
     state.restore(payload)
     inside = state.step - state.closed_epochs * steps_per_epoch
     where = f"epoch {state.closed_epochs + 1}, step {inside} of {steps_per_epoch}"
-    job.event("resumed-from", f"going on after step {state.step} ({where}), checkpoint: {manifest['reason']}")
+    message = f"going on after step {state.step} ({where}), checkpoint: {manifest['reason']}"
+    job.event("resumed-from", message, step=state.step)

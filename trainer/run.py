@@ -22,7 +22,7 @@ from trainer.paths import make_runs_dir, runs_dir
 from trainer.presets import load_preset, preset_names
 from trainer.process import RunLock, identity
 from trainer.report import Reporter, duration, make_reporter
-from trainer.start import new_pretrain_run
+from trainer.start import change_settings, new_pretrain_run
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
 
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = _find_or_make(store, options)
         lock = RunLock(runs, run.id)
         try:
+            if run.kind == "pretrain":
+                run = change_settings(store, run, given(options, PretrainConfig))
             return _hold(store, runs, run, reporter, unattended=bool(options.resume_or_start))
         finally:
             store.close()
@@ -77,15 +79,16 @@ def _parser() -> OptionParser:
 def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
     """The run that the command line means; a new one where it names none."""
     settings = given(options, PretrainConfig)
-    if options.run:
-        if settings or options.preset or options.name:
-            raise UsageError("--run: a run keeps the settings it was made with; leave the other settings out")
-        return store.find(options.run)
-    if options.resume_or_start:
+    wanted = options.run or options.resume_or_start
+    if options.run and (options.preset or options.name):
+        raise UsageError("--run: a run keeps its preset and its name; leave --preset and --name out")
+    if wanted:
         try:
-            return store.find(options.resume_or_start)
+            return store.find(wanted)
         except UnknownRunError:
-            options.name = options.name or options.resume_or_start
+            if options.run:
+                raise
+            options.name = options.name or wanted
     preset = load_preset(options.preset) if options.preset else None
     config = preset.config(**settings) if preset else PretrainConfig.from_values(settings)
     return store.run(new_pretrain_run(store, config, preset=options.preset, name=options.name))

@@ -3,10 +3,12 @@
 import dataclasses
 import os
 import subprocess
+from typing import Any
 
 from trainer.config import EvaluateConfig, PretrainConfig
-from trainer.errors import StoreError, UsageError
+from trainer.errors import ConfigError, StoreError, UsageError
 from trainer.process import identity, launch, wait_until_free
+from trainer.settings import fields_of
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
@@ -69,6 +71,36 @@ def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
         raise
     store.set_launched_process(run_id, identity(child.pid).columns())
     return child
+
+
+def change_settings(store: RunStore, run: Run, changes: dict[str, Any]) -> Run:
+    """Give a run that is not alive other settings, as long as they can't change its result. Commits.
+
+    Args:
+        store: the store.
+        run: the run; it is read again by the caller's trainer.
+        changes: settings by name; one that has its value already is no change.
+
+    Returns:
+        The run as it is now.
+
+    Raises:
+        ConfigError: a setting could change the result, or its value is wrong.
+    """
+    config = PretrainConfig.from_json(run.config)
+    changed = {name: value for name, value in changes.items() if getattr(config, name) != value}
+    if not changed:
+        return run
+    for field in fields_of(PretrainConfig):
+        if field.name in changed and field.setting.results:
+            reason = (
+                f"{run.name} was made with {getattr(config, field.name)}, and another value would change its result"
+            )
+            raise ConfigError(field.name, f"{reason}; leave it out, or launch a new run")
+    store.update_run(run.id, config=dataclasses.replace(config, **changed).to_json())
+    words = ", ".join(f"{name} {getattr(config, name)} → {value}" for name, value in changed.items())
+    store.event(run.id, "settings", f"settings changed: {words}")
+    return store.run(run.id)
 
 
 def available_cores() -> int:

@@ -53,8 +53,30 @@ def options(**changes: str | bool) -> list[str]:
     return line
 
 
-def _main(arguments: Sequence[str], log: str) -> None:
+def _unkey_randomness() -> None:
+    """The negative control: draws that come from one generator that runs on, as most trainers have them."""
+    import torch
+
+    from trainer import loader
+
+    kept = torch.Generator().manual_seed(0)
+
+    def permutation(_seed: int, _epoch: int | str, n: int) -> Tensor:
+        return torch.randperm(n, generator=kept)
+
+    def uniforms(_seed: int, _epoch: int | str, n: int, views: int, count: int) -> Tensor:
+        return torch.rand(n, views, count, generator=kept)
+
+    vars(loader).update(permutation=permutation, uniforms=uniforms)
+
+
+_CONTROLS = {"": lambda: None, "unkeyed": _unkey_randomness}
+
+
+def _main(arguments: Sequence[str], log: str, control: str) -> None:
     from trainer.run import main
+
+    _CONTROLS[control]()
 
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(descriptor, 1)
@@ -64,15 +86,20 @@ def _main(arguments: Sequence[str], log: str) -> None:
     os._exit(code)
 
 
+started: list["Trainer"] = []
+"""Every trainer of a test; a fixture ends what a failed test left behind."""
+
+
 class Trainer:
     """One trainer process of a runs folder."""
 
-    def __init__(self, runs: Path, *arguments: str) -> None:
-        """Start it with these arguments beside --runs-dir."""
-        self.log = runs.with_suffix(".log")
+    def __init__(self, runs: Path, *arguments: str, control: str = "", log: Path | None = None) -> None:
+        """Start it with these arguments beside --runs-dir, broken on purpose as a negative control says."""
+        self.log = log or runs.with_suffix(".log")
         line = ["--runs-dir", str(runs), *arguments]
-        self.process = _context.Process(target=_main, args=(line, str(self.log)), daemon=False)
+        self.process = _context.Process(target=_main, args=(line, str(self.log), control), daemon=False)
         self.process.start()
+        started.append(self)
 
     @property
     def pid(self) -> int:
@@ -96,9 +123,9 @@ class Trainer:
         return self.log.read_text() if self.log.exists() else ""
 
 
-def run_to_end(runs: Path, *arguments: str) -> str:
+def run_to_end(runs: Path, *arguments: str, control: str = "") -> str:
     """Start a trainer, wait until it has finished, and give the id of the newest run."""
-    trainer = Trainer(runs, *arguments)
+    trainer = Trainer(runs, *arguments, control=control)
     assert trainer.wait() == 0, trainer.said()
     return newest_run(runs)
 
@@ -166,22 +193,23 @@ def interrupt_and_resume(runs: Path, run_id: str, kills: int, draw: random.Rando
     """
     landed = 0
     for _ in range(kills):
-        reader = StoreReader.open(runs)
-        before = reader.run(run_id).lifecycle_at
         trainer = Trainer(runs, "--run", run_id)
-        checkpoints = checkpoint_dir(runs, run_id)
-        seen = set(checkpoint.steps_on_disk(checkpoints))
-        until(
-            lambda: reader.run(run_id).lifecycle == "finished"
-            or (reader.run(run_id).lifecycle_at > before and set(checkpoint.steps_on_disk(checkpoints)) != seen)
-        )
-        time.sleep(draw.uniform(0.0, 0.3))
-        finished = reader.run(run_id).lifecycle == "finished"
-        reader.close()
+        finished = _wait_for_a_checkpoint(runs, run_id)
+        if not finished:
+            time.sleep(draw.uniform(0.0, 0.3))
+            landed += 1
         trainer.kill()
-        if finished:
-            break
-        landed += 1
     trainer = Trainer(runs, "--run", run_id)
     assert trainer.wait() == 0, trainer.said()
     return landed
+
+
+def _wait_for_a_checkpoint(runs: Path, run_id: str) -> bool:
+    """Wait until the trainer that was just started has written one; whether it finished instead."""
+    reader = StoreReader.open(runs)
+    folder = checkpoint_dir(runs, run_id)
+    seen = checkpoint.steps_on_disk(folder)
+    until(lambda: reader.run(run_id).lifecycle == "finished" or checkpoint.steps_on_disk(folder) != seen)
+    finished = reader.run(run_id).lifecycle == "finished"
+    reader.close()
+    return finished

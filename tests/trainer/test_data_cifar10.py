@@ -33,7 +33,13 @@ def test_images_are_resized_where_another_size_is_asked_for(tmp_path: Path, monk
     assert torch.equal(images.take([3, 1])[1], images.take([1])[0])
 
 
-def test_files_that_are_not_the_published_ones_are_refused_unread(tmp_path: Path) -> None:
+def test_files_that_are_not_the_published_ones_are_refused_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        pytest.fail("a download was begun")
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", refuse)
     write_cifar10(tmp_path)
     with pytest.raises(DataError, match="does not hold CIFAR-10 as it was published; delete it"):
         cifar10.open_split(tmp_path, "train", 32)

@@ -143,14 +143,17 @@ def test_unreadable_files_are_reported_by_name_and_left_out(tmp_path: Path, in_m
     files[2].write_bytes(files[2].read_bytes()[:200])
     files[3].write_text("this is not an image")
     a_bomb(files[6])
+    (tmp_path / "train" / "a" / "9999.png").symlink_to(tmp_path / "nowhere.png")
     reports: Reports = []
     split = open_split(tmp_path, in_memory=in_memory, reports=reports)
     assert torch.equal(split.images.take(range(len(split))), whole[[1, 4, 5, 7]])
     assert split.labels.tolist() == [0] * 4
-    assert [kind for kind, _ in reports] == [folder.UNREADABLE] * 4
-    for (_, message), path in zip(reports, [files[0], files[2], files[3], files[6]], strict=True):
+    assert [kind for kind, _ in reports] == [folder.UNREADABLE] * 5
+    left_out = [files[0], files[2], files[3], files[6], tmp_path / "train" / "a" / "9999.png"]
+    for (_, message), path in zip(reports, left_out, strict=True):
         assert str(path) in message
         assert "\n" not in message
+    assert folder.fingerprint(tmp_path)
 
 
 def test_a_limit_counts_readable_images_of_each_class(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -6,6 +7,14 @@ from torch import Tensor
 
 from trainer import logistic
 from trainer.logistic import Axes, LogisticProblem, _Scaling, principal_axes
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def go_on() -> None:

@@ -117,7 +117,12 @@ def open_split(root: Path, name: str, size: int, *, limit: int, in_memory: bool,
 def fingerprint(root: Path) -> str:
     """SHA-256 over the relative path and the size of each image file, in hexadecimal."""
     files = [path for name in SPLITS for path in _image_files(root / name)]
-    return of_texts(f"{path.relative_to(root)} {path.stat().st_size}" for path in files)
+    return of_texts(f"{path.relative_to(root)} {_size_of(path)}" for path in files)
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file, -1 where a link leads nowhere (the file has been reported as unreadable by then)."""
+    return path.stat().st_size if path.exists() else -1
 
 
 def _groups(root: Path, name: str) -> tuple[tuple[str, ...], list[tuple[int, list[Path]]]]:

@@ -66,7 +66,7 @@ class DrawnImages:
     def take(self, indices: Indices) -> torch.Tensor:
         """The images of those indices, uint8 (B, 3, S, S)."""
         indices_B = as_indices(indices).numpy()
-        chunks = [indices_B[start : start + _CHUNK_IMAGES] for start in range(0, len(indices_B), _CHUNK_IMAGES)]
+        chunks = [indices_B[start : start + _CHUNK_IMAGES] for start in range(0, max(len(indices_B), 1), _CHUNK_IMAGES)]
         return torch.cat([torch.from_numpy(draw(self._split, chunk, self._size)) for chunk in chunks])
 
 

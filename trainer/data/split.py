@@ -120,7 +120,7 @@ class TensorImages:
 
     def is_ready(self, *, shared: bool) -> bool:
         """Whether images need no resizing and, where that is asked for, lie in shared memory."""
-        is_shared: bool = self.tensor.is_shared()  # type: ignore[no-untyped-call]
+        is_shared: bool = self.tensor.is_shared()
         return self.tensor.shape[-1] == self._size and (is_shared or not shared)
 
 
@@ -201,7 +201,7 @@ def allocate(count: int, size: int, *, shared: bool) -> torch.Tensor:
             )
     images = torch.empty((count, 3, size, size), dtype=torch.uint8)
     if shared:
-        images.share_memory_()  # type: ignore[no-untyped-call]
+        images.share_memory_()
     return images
 
 

@@ -23,8 +23,12 @@ SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 30.0
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
+def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> sqlite3.Connection:
     """A read-only connection whose rows can be read by column name.
+
+    Args:
+        path: of the store's file.
+        timeout_seconds: how long a read waits for a lock, which in WAL mode only recovery and a change of mode take.
 
     Raises:
         StoreError: the file is not a database or cannot be read.
@@ -33,7 +37,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     address = f"file:{quote(str(path))}?mode=ro"
     try:
         connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
+            address, uri=True, isolation_level=None, timeout=timeout_seconds, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         check_version(connection, path)

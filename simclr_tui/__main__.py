@@ -1,0 +1,77 @@
+"""`simclr-tui`: the dashboard, or one verb without it.
+
+A mistake is one sentence on stderr and its exit code; a traceback is only ever shown for a bug.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from trainer.errors import ExitCode, TrainerError
+from trainer.paths import runs_dir
+
+_COMMANDS = {
+    "ls": "reading:list_runs",
+    "show": "reading:show_run",
+    "demo": "starting:demo",
+    "launch": "starting:launch",
+    "resume": "starting:resume",
+    "evaluate": "starting:evaluate",
+    "pause": "ending:pause",
+    "stop": "ending:stop",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _do(words)
+        sys.stdout.flush()
+    except TrainerError as error:
+        print(f"simclr-tui: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.SIGINT
+    except BrokenPipeError:
+        # Whoever read the output has had enough; the interpreter must not complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FINISHED
+    return code
+
+
+def _only_folder(words: list[str]) -> str | None:
+    """The runs folder of a command line that names nothing else ("" is the usual one), else None.
+
+    Such a line opens the dashboard, whose first frame should not wait for the options of all verbs.
+    """
+    match words:
+        case []:
+            return ""
+        case ["--runs-dir", folder] if folder and not folder.startswith("-"):
+            return folder
+        case _:
+            return None
+
+
+def _do(words: list[str]) -> int:
+    folder = _only_folder(words)
+    if folder is not None:
+        from simclr_tui.commands.dashboard import dashboard
+
+        return dashboard(runs_dir(folder))
+    from simclr_tui.commands.parser import parse
+
+    options = parse(words)
+    runs = runs_dir(getattr(options, "runs_dir", None))
+    if options.verb is None:
+        from simclr_tui.commands.dashboard import dashboard
+
+        return dashboard(runs)
+    module, _, name = _COMMANDS[options.verb].partition(":")
+    return int(getattr(importlib.import_module(f"simclr_tui.commands.{module}"), name)(options, runs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The only way from the screen to the store and to trainers: launch, resume, pause, stop, evaluate.
+
+Every method blocks on the disk, so it is called in a thread; what came of it is posted as a message. What writes
+to the store is imported on the first use, since it imports numpy and the first frame must not wait for that.
+"""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+from simclr_tui.messages import ActionDone, ActionFailed
+from simclr_tui.verbs import refusal
+from trainer.errors import ConfigError, TrainerError, UsageError
+from trainer.state import run_state
+
+if TYPE_CHECKING:
+    from trainer.store.runs import RunStore
+
+
+class Actions:
+    """What a person can ask for. Trainers that are started here outlive the dashboard."""
+
+    def __init__(self, runs: Path, post: Callable[[Message], object]) -> None:
+        """Args: the runs folder, and what takes the messages."""
+        self._runs = runs
+        self._post = post
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def reap(self) -> None:
+        """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""
+        self._children = [child for child in self._children if child.poll() is None]
+
+    def launch(self, preset: str | None, name: str, values: Mapping[str, Any]) -> None:
+        """Make a pretraining run and start it."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from trainer.config import PretrainConfig
+            from trainer.presets import load_preset
+            from trainer.start import new_pretrain_run
+
+            config = load_preset(preset).config(**values) if preset else PretrainConfig.from_values(dict(values))
+            run_id = new_pretrain_run(store, config, preset=preset, name=name)
+            return ActionDone(f"{self._start(store, run_id)} is starting", run_id)
+
+        self._do(work)
+
+    def resume(self, run_id: str) -> None:
+        """Start the trainer of a run again."""
+
+        def work(store: "RunStore") -> ActionDone:
+            self._refuse(store, run_id, "resume")
+            return ActionDone(f"{self._start(store, run_id)} goes on")
+
+        self._do(work)
+
+    def pause(self, run_id: str) -> None:
+        """Ask a live run to pause."""
+        self._request(run_id, "pause", "ends after its step and a checkpoint; r resumes it")
+
+    def stop(self, run_id: str) -> None:
+        """Ask a live run to stop."""
+        self._request(run_id, "stop", "ends after its step and a checkpoint; r still resumes it")
+
+    def evaluate(self, run_id: str) -> None:
+        """Score the newest checkpoint of a run in a job of its own."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from trainer.config import EvaluateConfig
+            from trainer.start import new_evaluate_run
+
+            job_id = new_evaluate_run(store, store.run(run_id), EvaluateConfig(run=run_id))
+            return ActionDone(f"{self._start(store, job_id)} is starting", job_id)
+
+        self._do(work)
+
+    def _request(self, run_id: str, command: str, consequence: str) -> None:
+        def work(store: "RunStore") -> ActionDone:
+            self._refuse(store, run_id, command)
+            store.request(run_id, command)
+            return ActionDone(f"{store.run(run_id).name} {consequence}")
+
+        self._do(work)
+
+    def _refuse(self, store: "RunStore", run_id: str, verb: str) -> None:
+        run = store.run(run_id)
+        sentence = refusal(verb, run.name, run_state(run, self._runs))
+        if sentence is not None:
+            raise UsageError(sentence)
+
+    def _start(self, store: "RunStore", run_id: str) -> str:
+        """Start a run's trainer, keep its handle, and give back the run's name."""
+        from trainer.start import start_run
+
+        self._children.append(start_run(store, run_id))
+        return store.run(run_id).name
+
+    def _do(self, work: Callable[["RunStore"], ActionDone]) -> None:
+        from trainer.store.runs import RunStore
+
+        try:
+            store = RunStore.open(self._runs)
+            try:
+                done = work(store)
+            finally:
+                store.close()
+        except TrainerError as error:
+            setting = error.setting if isinstance(error, ConfigError) else None
+            self._post(ActionFailed(str(error), setting))
+        except OSError as error:
+            self._post(ActionFailed(f"{error.filename or 'the runs folder'}: {error.strerror}; free some space"))
+        else:
+            self._post(done)

@@ -1,0 +1,141 @@
+"""The dashboard: themes, screens, the feed and the actions, and nothing else."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import constants
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+from simclr_tui.actions import Actions
+from simclr_tui.feed import Feed
+from simclr_tui.messages import ActionDone, ActionFailed, Polled, PollFailed, StoreRefused
+from simclr_tui.screens.main import MainScreen
+from simclr_tui.theme import DARK, LIGHT, run_variables
+from trainer.errors import ExitCode
+
+if TYPE_CHECKING:
+    from simclr_tui.draft import Draft
+    from simclr_tui.screens.new_run import NewRunScreen
+
+_REAP_SECONDS = 1.0
+
+
+class DashboardApp(App[str]):
+    """Watches the runs of a folder; its return value is the sentence with which it had to give up, if any."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "simclr-tui"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "help", id="app.help", tooltip="Show every key and what it does"),
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Close the dashboard; runs go on"),
+        Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find an action by its name"),
+    ]
+
+    def __init__(self, runs: Path, *, select: str | None = None) -> None:
+        """Args: the runs folder, and the id of the run that the cursor starts on."""
+        super().__init__()
+        self.runs = runs
+        self.select = select
+        self.feed = Feed(runs, self.post_message)
+        self.actions = Actions(runs, self.post_message)
+        self._draft: Draft | None = None
+
+    @property
+    def draft(self) -> "Draft":
+        """The run that is being made; it outlives the form."""
+        if self._draft is None:
+            from simclr_tui.draft import Draft
+
+            self._draft = Draft()
+        return self._draft
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours of runs, for themes that don't name them."""
+        return dict(run_variables(dark=self.current_theme.dark))
+
+    def on_mount(self) -> None:
+        """Show the main screen and start to read."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        if constants.DEFAULT_THEME == "textual-dark":  # nobody chose another one by $TEXTUAL_THEME
+            self.theme = DARK.name
+        self.push_screen(MainScreen())
+        self.run_worker(self.feed.run, thread=True, group="feed", exit_on_error=False)
+        self.set_interval(_REAP_SECONDS, self.actions.reap)
+
+    def on_unmount(self) -> None:
+        """Let the feed's thread end; runs go on."""
+        self.feed.close()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        from simclr_tui.screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_help_quit(self) -> None:
+        """ctrl+c: quit as politely as q does."""
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action that has a key, by its tooltip, and the choice of a theme."""
+        for binding in (*screen._bindings.key_to_bindings.values(), *self._bindings.key_to_bindings.values()):
+            for one in binding:
+                if one.tooltip and one.id and one.action != "command_palette":
+                    yield SystemCommand(
+                        one.description.capitalize(), one.tooltip, lambda one=one: screen.run_action(one.action)
+                    )
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    @property
+    def main_screen(self) -> MainScreen | None:
+        """The main screen, whatever lies above it."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, MainScreen)), None)
+
+    def on_polled(self, message: Polled) -> None:
+        """Hand on what was read."""
+        if self.main_screen is not None:
+            self.main_screen.take(message)
+
+    def on_poll_failed(self, message: PollFailed) -> None:
+        """Hand on why nothing was read."""
+        if self.main_screen is not None:
+            self.main_screen.take_failure(message)
+
+    def on_store_refused(self, message: StoreRefused) -> None:
+        """Give up: there is nothing to show."""
+        self.exit(message.sentence, return_code=ExitCode.FAILED)
+
+    def on_action_done(self, message: ActionDone) -> None:
+        """Say what happened, and read what changed at once."""
+        self.notify(message.sentence)
+        if message.run_id is not None and self.main_screen is not None:
+            self.main_screen.choose(message.run_id)
+            if self._form is not None:
+                self._draft = None
+                self._form.dismiss()
+        self.feed.wake()
+
+    async def on_action_failed(self, message: ActionFailed) -> None:
+        """Say why it did not, in the form where a setting of it is to blame."""
+        self.notify(message.sentence, severity="error", timeout=8)
+        if self._form is not None:
+            await self._form.take_failure(message)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Say so when a thread of ours ended by a bug, which nobody would see otherwise."""
+        if event.state is WorkerState.ERROR:
+            error = event.worker.error
+            self.notify(f"{type(error).__name__}: {error}; please report this bug", severity="error", timeout=20)
+
+    @property
+    def _form(self) -> "NewRunScreen | None":
+        """The form, if it is open."""
+        from simclr_tui.screens.new_run import NewRunScreen
+
+        return self.screen if isinstance(self.screen, NewRunScreen) else None

@@ -1,0 +1,80 @@
+"""What the main screen shows and where its cursor is, without any widget. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from simclr_tui.model import Curves, RunRow, Watched, table_order
+from simclr_tui.panels import Drawn, View
+
+
+@dataclass
+class Board:
+    """The runs, the cursor, the marks, the filter and how charts are looked at."""
+
+    rows: list[RunRow] = field(default_factory=list)
+    """Every run, in the order of the table."""
+    curves: dict[str, Curves] = field(default_factory=dict)
+    marked: set[str] = field(default_factory=set)
+    cursor_id: str | None = None
+    awaited_id: str | None = None
+    """A run that was just made and that no poll has brought yet; the cursor waits for it."""
+    filter: str = ""
+    view: View = field(default_factory=View)
+
+    def take_rows(self, rows: Sequence[RunRow]) -> None:
+        """Replace the runs; the cursor stays with its run, or goes to the first there is."""
+        self.rows = table_order(rows)
+        known = {row.run.id for row in rows}
+        if self.awaited_id in known:
+            self.cursor_id, self.awaited_id = self.awaited_id, None
+        self.marked &= known
+        self.curves = {run_id: curves for run_id, curves in self.curves.items() if run_id in known}
+        self._settle()
+
+    def take_curves(self, curves: Sequence[Curves]) -> None:
+        """Replace what is drawn of some runs."""
+        self.curves |= {one.run_id: one for one in curves}
+
+    def set_filter(self, text: str) -> None:
+        """Show only runs that match."""
+        self.filter = text
+        self._settle()
+
+    @property
+    def visible(self) -> list[RunRow]:
+        """The runs that pass the filter."""
+        return [row for row in self.rows if row.matches(self.filter)] if self.filter else self.rows
+
+    @property
+    def cursor(self) -> RunRow | None:
+        """The cursor's run."""
+        return next((row for row in self.visible if row.run.id == self.cursor_id), None)
+
+    def move(self, delta: int) -> None:
+        """Move the cursor by so many rows, as far as there are any."""
+        ids = [row.run.id for row in self.visible]
+        if ids:
+            at = ids.index(self.cursor_id) if self.cursor_id in ids else 0
+            self.cursor_id = ids[min(len(ids) - 1, max(0, at + delta))]
+
+    def toggle_mark(self) -> None:
+        """Mark the cursor's run, or take its mark away."""
+        if self.cursor is not None:
+            self.marked ^= {self.cursor.run.id}
+
+    @property
+    def drawn(self) -> list[Drawn]:
+        """The runs whose curves are drawn: the cursor's first, then the marked ones, oldest first."""
+        cursor = self.cursor
+        others = sorted((row for row in self.rows if row.run.id in self.marked), key=lambda row: row.place)
+        rows = ([cursor] if cursor else []) + [row for row in others if row is not cursor]
+        return [Drawn(row, self.curves.get(row.run.id) or Curves(run_id=row.run.id)) for row in rows]
+
+    def watched(self, columns: int) -> Watched:
+        """What the feed has to read for this."""
+        return Watched(tuple(one.row.run.id for one in self.drawn), columns)
+
+    def _settle(self) -> None:
+        """Put a cursor whose run is not shown any more on the first that is."""
+        if self.cursor is None and self.visible:
+            self.cursor_id = self.visible[0].run.id

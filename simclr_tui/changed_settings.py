@@ -1,0 +1,47 @@
+"""The settings of a run that differ from the recipe it was made from. Pure."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.errors import TrainerError
+from trainer.presets import load_preset
+from trainer.settings import fields_of
+from trainer.store.records import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A setting with its value and the one that the recipe has."""
+
+    name: str
+    value: Any
+    usual: Any
+
+
+def recipe_name(run: Run) -> str:
+    """What a run's settings are compared with: a preset, or the defaults."""
+    return f"preset {run.preset}" if run.preset else "the defaults"
+
+
+def changed_settings(run: Run) -> list[Changed]:
+    """The settings that differ from the run's preset or, where it has none, from the defaults.
+
+    `threads` counts only where the recipe names a number: 0 is settled when a run is made.
+    """
+    cls = PretrainConfig if run.kind == "pretrain" else EvaluateConfig
+    usual: Any = cls()
+    if run.preset and cls is PretrainConfig:
+        try:
+            usual = load_preset(run.preset).config()
+        except TrainerError:  # a preset of an older version; the defaults still say something
+            usual = cls()
+    values = json.loads(run.config)
+    return [
+        Changed(field.name, values[field.name], getattr(usual, field.name))
+        for field in fields_of(cls)
+        if field.name in values
+        and values[field.name] != getattr(usual, field.name)
+        and not (field.name == "threads" and usual.threads == 0)
+    ]

@@ -1,0 +1,61 @@
+"""What commands share: opening the store, columns for people, one JSON document for scripts."""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import UnknownRunError
+from trainer.paths import store_file
+from trainer.store.reader import StoreReader
+from trainer.store.records import Run
+
+
+@contextmanager
+def open_reader(runs: Path) -> Iterator[StoreReader]:
+    """The store of a runs folder, to read.
+
+    Raises:
+        UnknownRunError: there is no store, hence no run.
+        StoreError: it can't be read.
+    """
+    if not store_file(runs).exists():
+        raise UnknownRunError(f"there is no run in {runs} yet; `simclr-tui launch` makes one (or name --runs-dir)")
+    reader = StoreReader.open(runs)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    print(text)  # noqa: T201
+
+
+def say_json(value: Any) -> None:
+    """Print a value as a JSON document."""
+    say(json.dumps(value, indent=2))
+
+
+def run_json(run: Run, state: str) -> dict[str, Any]:
+    """A run for scripts: its row, its derived state, and its settings as an object."""
+    values = dataclasses.asdict(run)
+    settings = json.loads(values.pop("config"))
+    return {"id": run.id, "name": run.name, "state": state, **values, "config": settings}
+
+
+def columns(heading: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Rows under a heading, as wide as they need to be; the columns in `right` are right-aligned."""
+    table = [list(heading), *map(list, rows)]
+    widths = [max(len(row[number]) for row in table) for number in range(len(heading))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)

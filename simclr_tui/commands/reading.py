@@ -1,0 +1,157 @@
+"""`ls` and `show`: what is in the store, for people and for scripts."""
+
+import argparse
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+from simclr_tui.changed_settings import changed_settings, recipe_name
+from simclr_tui.commands.output import columns, open_reader, run_json, say, say_json
+from simclr_tui.format import LAYERS, UNKNOWN, clock, count, duration, moment, number, percent
+from simclr_tui.model import Curves, RunRow, latest_evaluations
+from simclr_tui.words import end_words
+from trainer.chance import chance_levels
+from trainer.errors import ExitCode
+from trainer.options import show as show_value
+from trainer.paths import store_file
+from trainer.state import run_state
+from trainer.store.reader import StoreReader
+from trainer.store.records import Run
+
+_EVENTS_SHOWN = 8
+
+
+def list_runs(options: argparse.Namespace, runs: Path) -> int:
+    """Print every run, the newest first."""
+    if not store_file(runs).exists():
+        if options.json:
+            say_json([])
+        else:
+            say(f"no run in {runs} yet; `simclr-tui demo` or `simclr-tui launch` makes one")
+        return ExitCode.FINISHED
+    with open_reader(runs) as reader:
+        states = [(run, run_state(run, runs)) for run in reader.runs()]
+    if options.json:
+        say_json([run_json(run, state) for run, state in states])
+        return ExitCode.FINISHED
+    now = time.time()
+    heading = ("id", "name", "kind", "state", "epoch", "loss", "kNN %", "made")
+    rows = [
+        (
+            run.id,
+            run.name,
+            run.kind,
+            state,
+            _epochs(RunRow(run, state, 0)),
+            number(run.loss),
+            percent(run.knn_top1),
+            moment(run.created_at, now),
+        )
+        for run, state in states
+    ]
+    say(columns(heading, rows, right=(4, 5, 6)))
+    return ExitCode.FINISHED
+
+
+def show_run(options: argparse.Namespace, runs: Path) -> int:
+    """Print one run: settings, progress, figures of the last epoch, evaluation, last events."""
+    with open_reader(runs) as reader:
+        run = reader.find(options.run)
+        state = run_state(run, runs)
+        if options.json:
+            say_json(_document(reader, run, state))
+            return ExitCode.FINISHED
+        epochs = reader.epochs(run.id)
+        say(f"{run.name} ({run.id}) is {state}")
+        _say_progress(RunRow(run, state, 0), epochs)
+        _say_settings(run)
+        _say_epoch(run, epochs)
+        _say_evaluation(reader, run)
+        _say_events(reader, run)
+    return ExitCode.FINISHED
+
+
+def _document(reader: StoreReader, run: Run, state: str) -> dict[str, Any]:
+    """Everything that `show` prints and more, for scripts."""
+    epochs = reader.epochs(run.id)
+    return run_json(run, state) | {
+        "changed_settings": {one.name: one.value for one in changed_settings(run)},
+        "last_epoch": epochs[-1] if epochs else None,
+        "evaluations": [dataclasses.asdict(one) for one in reader.evaluations(run.id)],
+        "checkpoints": [dataclasses.asdict(one) for one in reader.checkpoints(run.id)],
+        "events": [dataclasses.asdict(one) for one in reader.events(run_id=run.id, limit=_EVENTS_SHOWN)],
+    }
+
+
+def _epochs(row: RunRow) -> str:
+    return UNKNOWN if row.run.epoch is None else f"{row.run.epoch}/{row.total_epochs or UNKNOWN}"
+
+
+def _section(title: str, lines: list[str]) -> None:
+    say(f"\n{title}")
+    for line in lines:
+        say(f"  {line}")
+
+
+def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
+    run, now = row.run, time.time()
+    lines = [f"made       {moment(run.created_at, now)}, {run.kind}, {recipe_name(run)}, on {run.device or UNKNOWN}"]
+    if row.progress is not None:
+        lines.append(f"step       {count(run.step)} of {count(run.total_steps)} ({100 * row.progress:.0f} %)")
+        lines.append(f"epoch      {_epochs(row)}")
+    if run.trained_seconds:
+        lines.append(f"trained    {duration(run.trained_seconds)}")
+    if row.is_live:
+        lines.append(f"end        {end_words(row, Curves(run_id=run.id, epochs=epochs), now)}")
+    if run.exactness:
+        lines.append(f"exactness  {run.exactness}")
+    _section("progress", lines)
+
+
+def _say_settings(run: Run) -> None:
+    changed = changed_settings(run)
+    width = max((len(one.name) for one in changed), default=0)
+    lines = [
+        f"{one.name.replace('_', '-'):<{width}}  {show_value(one.value)}  (usually {show_value(one.usual)})"
+        for one in changed
+    ]
+    _section(f"settings that differ from {recipe_name(run)}", lines or ["none"])
+
+
+def _say_epoch(run: Run, epochs: list[dict[str, Any]]) -> None:
+    if not epochs:
+        return
+    last = epochs[-1]
+    chance = chance_levels(run.batch_size) if run.batch_size else None
+    figures = [
+        ("loss", number(last["loss"]), f"chance {number(chance.loss)}" if chance else ""),
+        ("contrastive top-1", f"{percent(last['acc_top1'])} %", f"chance {percent(chance.acc_top1)}" if chance else ""),
+        ("kNN top-1", f"{percent(last['knn_top1'])} %", ""),
+        ("images per second", number(last["images_per_second"]), ""),
+        ("t_epoch", duration(last["t_epoch"]), ""),
+    ]
+    width = max(len(name) for name, _, _ in figures)
+    lines = [f"{name:<{width}}  {value:>8}  {note}".rstrip() for name, value, note in figures]
+    _section(f"epoch {last['epoch']}", lines)
+
+
+def _say_evaluation(reader: StoreReader, run: Run) -> None:
+    made = latest_evaluations(reader.evaluations(run.source_run_id or run.id))
+    if not made:
+        return
+    rows = []
+    for layer, words in LAYERS.items():
+        scored = [made.get((layer, protocol)) for protocol in ("knn", "linear")]
+        if any(scored):
+            rows.append((words, *(percent(one.top1) if one else UNKNOWN for one in scored)))
+    one = next(iter(made.values()))
+    table = columns(("features", "kNN", "linear"), rows, right=(1, 2)).splitlines()
+    _section(f"accuracy on test, % (step {count(one.step)}, {count(one.images)} images)", table)
+
+
+def _say_events(reader: StoreReader, run: Run) -> None:
+    events = reader.events(run_id=run.id, limit=_EVENTS_SHOWN)
+    signs = {"warning": "! ", "error": "✗ "}
+    lines = [f"{clock(e.at, seconds=True)}  {signs.get(e.level, '')}{e.message}" for e in reversed(events)]
+    _section("last events", lines)

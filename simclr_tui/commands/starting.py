@@ -1,0 +1,107 @@
+"""`demo`, `launch`, `resume` and `evaluate`: the verbs that start a trainer."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from simclr_tui.commands.output import say, say_json
+from simclr_tui.verbs import refusal
+from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.errors import ExitCode, UsageError
+from trainer.options import given
+from trainer.options import show as show_value
+from trainer.presets import load_preset
+from trainer.settings import fields_of
+from trainer.start import new_evaluate_run, new_pretrain_run, start_run
+from trainer.state import run_state
+from trainer.store.runs import RunStore
+
+
+def demo(options: argparse.Namespace, runs: Path) -> int:
+    """Run the demo: in the dashboard where there is a terminal, else with its progress on stdout."""
+    settings = given(options, PretrainConfig)
+    config = load_preset("demo").config(**settings)
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from simclr_tui.commands.dashboard import dashboard
+
+        store = RunStore.open(runs)
+        try:
+            run_id = new_pretrain_run(store, config, preset="demo", name=options.name)
+            child = start_run(store, run_id)
+        finally:
+            store.close()
+        code = dashboard(runs, select=run_id)
+        child.poll()
+        return code
+    sys.stdout.flush()
+    words = demo_command(runs, options.name, config, list(settings))
+    os.execv(words[0], words)
+    return ExitCode.FINISHED
+
+
+def demo_command(runs: Path, name: str, config: PretrainConfig, settings: Sequence[str]) -> list[str]:
+    """The command line of a trainer that runs the demo with its progress on stdout."""
+    words = [sys.executable, "-m", "trainer.run", "--headless", "--preset", "demo", "--runs-dir", str(runs)]
+    if name:
+        words.append(f"--name={name}")
+    for field in fields_of(PretrainConfig):
+        if field.name not in settings:
+            continue
+        value = getattr(config, field.name)
+        if field.kind is bool:
+            words.append(field.option if value else f"--no-{field.option[2:]}")
+        else:
+            words.append(f"{field.option}={value if field.kind is float else show_value(value)}")
+    return words
+
+
+def launch(options: argparse.Namespace, runs: Path) -> int:
+    """Make a pretraining run and start it in the background."""
+    settings = given(options, PretrainConfig)
+    preset = options.preset
+    config = load_preset(preset).config(**settings) if preset else PretrainConfig.from_values(settings)
+    store = RunStore.open(runs)
+    try:
+        run_id = new_pretrain_run(store, config, preset=preset, name=options.name)
+        return _started(store, run_id, as_json=options.json)
+    finally:
+        store.close()
+
+
+def resume(options: argparse.Namespace, runs: Path) -> int:
+    """Start the trainer of a run again."""
+    store = RunStore.open(runs)
+    try:
+        run = store.find(options.run)
+        sentence = refusal("resume", run.name, run_state(run, runs))
+        if sentence is not None:
+            raise UsageError(sentence)
+        return _started(store, run.id, as_json=options.json)
+    finally:
+        store.close()
+
+
+def evaluate(options: argparse.Namespace, runs: Path) -> int:
+    """Score a checkpoint of a run in a job of its own."""
+    store = RunStore.open(runs)
+    try:
+        source = store.find(options.source)
+        config = EvaluateConfig(run=source.id, **given(options, EvaluateConfig))
+        return _started(store, new_evaluate_run(store, source, config), as_json=options.json)
+    finally:
+        store.close()
+
+
+def _started(store: RunStore, run_id: str, *, as_json: bool) -> int:
+    """Start a run that is there and print its id."""
+    child = start_run(store, run_id)
+    run = store.run(run_id)
+    if as_json:
+        say_json({"id": run.id, "name": run.name, "pid": child.pid})
+    else:
+        say(run.id)
+        if sys.stdout.isatty():
+            say(f"{run.name} is starting in the background; `simclr-tui` shows it, `simclr-tui pause` pauses it")
+    return ExitCode.FINISHED

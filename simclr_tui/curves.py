@@ -1,0 +1,91 @@
+"""Reading what is drawn of a run, each poll only what is new."""
+
+import math
+from typing import Any
+
+from simclr_tui.model import Curves
+from trainer.store.reader import StoreReader
+from trainer.store.records import Evaluation, Event, Run
+from trainer.store.series import BUCKET_SIZES, Point, read_series
+
+DRAWN = ("loss", "acc_top1", "acc_top5", "t_batch", "t_data")
+DEVICE_SECONDS = 600
+_EVENTS_KEPT = 500
+
+
+class CurveReader:
+    """The curves of one run as far as they were read."""
+
+    def __init__(self, run_id: str) -> None:
+        """Args: the run; nothing is read yet."""
+        self.run_id = run_id
+        self._steps: dict[str, list[Point]] = {}
+        self._read_to = (0, 0)
+        self._epochs: list[dict[str, Any]] = []
+        self._device: list[dict[str, Any]] = []
+        self._events: list[Event] = []
+        self._evaluations: list[Evaluation] = []
+
+    def read(self, reader: StoreReader, run: Run, columns: int) -> Curves | None:
+        """The run's curves if anything about them is new; a series has so many points at least. Reads only."""
+        changes = [
+            self._read_steps(reader, columns),
+            self._read_epochs(reader),
+            self._read_device(reader),
+            self._read_events(reader),
+            self._read_evaluations(reader, run),
+        ]
+        if not any(changes):
+            return None
+        return Curves(
+            run_id=self.run_id,
+            steps={name: tuple(points) for name, points in self._steps.items()},
+            epochs=tuple(self._epochs),
+            device=tuple(self._device),
+            events=tuple(self._events),
+            evaluations=tuple(self._evaluations),
+        )
+
+    def _read_steps(self, reader: StoreReader, columns: int) -> bool:
+        last = reader.last_step(self.run_id)
+        if (last, columns) == self._read_to:
+            return False
+        # Buckets grow sixteenfold: the largest that still leave a point for each column, which is up to 16 of them.
+        size = max((size for size in (1, *BUCKET_SIZES) if last >= columns * size), default=1)
+        enough = math.ceil(last / (2 * size))
+        self._steps = {
+            name: read_series(reader.connection, self.run_id, name, first=1, last=last, columns=enough)
+            for name in DRAWN
+        }
+        self._read_to = (last, columns)
+        return True
+
+    def _read_epochs(self, reader: StoreReader) -> bool:
+        # The last row is read again: an epoch that is finished after a resume replaces it.
+        known = self._epochs[-1:]
+        fresh = reader.epochs(self.run_id, after=known[0]["epoch"] - 1 if known else 0)
+        if fresh == known:
+            return False
+        self._epochs = self._epochs[: -len(known) or None] + fresh
+        return True
+
+    def _read_device(self, reader: StoreReader) -> bool:
+        after = self._device[-1]["at"] if self._device else 0.0
+        fresh = reader.device_samples(self.run_id, after=after, limit=DEVICE_SECONDS)
+        self._device = (self._device + fresh)[-DEVICE_SECONDS:]
+        return bool(fresh)
+
+    def _read_events(self, reader: StoreReader) -> bool:
+        after = self._events[-1].id if self._events else 0
+        fresh = reader.events(run_id=self.run_id, after=after, limit=_EVENTS_KEPT)
+        self._events = (self._events + fresh)[-_EVENTS_KEPT:]
+        return bool(fresh)
+
+    def _read_evaluations(self, reader: StoreReader, run: Run) -> bool:
+        before = self._evaluations
+        if run.source_run_id:
+            made = reader.evaluations(run.source_run_id)
+            self._evaluations = [evaluation for evaluation in made if evaluation.job_id == self.run_id]
+        else:
+            self._evaluations = reader.evaluations(self.run_id)
+        return self._evaluations != before

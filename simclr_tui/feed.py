@@ -1,0 +1,187 @@
+"""The only way from the store to the screen: a thread that polls and posts messages.
+
+Widgets never touch the store, and a slow disk or a locked file only makes the picture stale. The connection is
+read-only and its busy timeout short, so closing the dashboard never waits long for it.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
+
+from textual.message import Message
+
+from simclr_tui.curves import CurveReader
+from simclr_tui.messages import Polled, PollFailed, StoreRefused
+from simclr_tui.model import Curves, RunRow, Watched
+from trainer.errors import StoreError, StoreVersionError, TrainerError
+from trainer.paths import store_file
+from trainer.state import run_state
+from trainer.store.connect import SCHEMA_VERSION, check_version
+from trainer.store.reader import StoreReader
+
+POLL_SECONDS = 0.5
+_BUSY_TIMEOUT_SECONDS = 0.25
+_FIRST_EVENTS = 200
+
+
+def check_store(runs: Path) -> None:
+    """See that the dashboard can open what is in a runs folder, if anything. Reads only.
+
+    Raises:
+        StoreError: the store is damaged or can't be read.
+        StoreVersionError: it was made by a newer version.
+    """
+    path = store_file(runs)
+    if not path.exists():
+        return
+    try:
+        _connect(path).close()
+    except sqlite3.OperationalError as error:
+        if "unable to open" in str(error):
+            raise _unusable(path, error) from error
+        # Locked for the moment; the feed shows that as stale and goes on.
+    except sqlite3.Error as error:
+        raise _unusable(path, error) from error
+
+
+class Feed:
+    """Reads the store about twice a second, only what is new and only what is shown."""
+
+    def __init__(self, runs: Path, post: Callable[[Message], object]) -> None:
+        """Args: the runs folder, and what takes the messages (from the feed's own thread)."""
+        self._runs = runs
+        self._post = post
+        self._watched = Watched()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._reader: StoreReader | None = None
+        self._inode = 0
+        self._readers: dict[str, CurveReader] = {}
+        self._rows: list[RunRow] | None = None
+        self._event_id = 0
+        self._opened_once = False
+
+    def watch(self, watched: Watched) -> None:
+        """Say what is shown from now on; what is newly shown is read at once."""
+        if watched != self._watched:
+            self._watched = watched
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Poll now."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ask the thread to end; a query that is going on is cut off."""
+        self._closing.set()
+        self._wake.set()
+        reader = self._reader
+        if reader is not None:
+            reader.connection.interrupt()
+
+    def run(self) -> None:
+        """Poll until closed. Runs in a thread of its own."""
+        while not self._closing.is_set():
+            self._poll_safely()
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+        self._disconnect()
+
+    def _poll_safely(self) -> None:
+        try:
+            self._post(self._poll())
+        except StoreVersionError as error:
+            self._post(StoreRefused(str(error)))
+        except sqlite3.Error as error:
+            self._disconnect()
+            refused = not self._opened_once and not isinstance(error, sqlite3.OperationalError)
+            unusable = str(_unusable(store_file(self._runs), error))
+            self._post(StoreRefused(unusable) if refused else PollFailed(str(error)))
+        except (TrainerError, OSError) as error:
+            self._disconnect()
+            self._post(PollFailed(str(error)))
+
+    def _poll(self) -> Polled:
+        reader = self._connected()
+        now = time.time()
+        runs = reader.runs() if reader is not None else []
+        rows = [RunRow(run, run_state(run, self._runs, now=now), place) for place, run in enumerate(reversed(runs))]
+        changed = rows if rows != self._rows else None
+        self._rows = rows
+        if reader is None:
+            return Polled(at=now, rows=changed, events=(), device=None, curves=())
+        events = reader.events(after=self._event_id, limit=_FIRST_EVENTS)
+        self._event_id = events[-1].id if events else self._event_id
+        return Polled(
+            at=now,
+            rows=changed,
+            events=events,
+            device=reader.latest_device_sample(),
+            curves=self._curves(reader, rows),
+        )
+
+    def _curves(self, reader: StoreReader, rows: list[RunRow]) -> list[Curves]:
+        watched = self._watched
+        runs = {row.run.id: row.run for row in rows if row.run.id in watched.run_ids}
+        self._readers = {run_id: self._readers.get(run_id) or CurveReader(run_id) for run_id in runs}
+        read = (self._readers[run_id].read(reader, run, watched.columns) for run_id, run in runs.items())
+        return [curves for curves in read if curves is not None]
+
+    def _connected(self) -> StoreReader | None:
+        """The open store, opened again where the file was replaced; None where there is none yet."""
+        path = store_file(self._runs)
+        try:
+            inode = path.stat().st_ino
+        except FileNotFoundError:
+            self._disconnect()
+            self._inode = 0  # the next file may well get the same number again
+            return None
+        if self._reader is not None and inode == self._inode:
+            return self._reader
+        self._disconnect()
+        if inode != self._inode:
+            self._readers, self._event_id = {}, 0
+        connection = _connect(path)
+        if check_version(connection, path) < SCHEMA_VERSION:
+            connection.close()
+            _upgrade(self._runs)
+            connection = _connect(path)
+        self._reader, self._inode = StoreReader(connection, self._runs), inode
+        self._opened_once = True
+        return self._reader
+
+    def _disconnect(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_TIMEOUT_SECONDS,
+        check_same_thread=False,
+    )
+    connection.row_factory = sqlite3.Row
+    try:
+        check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _upgrade(runs: Path) -> None:
+    """Bring an older store to the schema that is read here; the only write, and a rare one."""
+    from trainer.store.runs import RunStore
+
+    RunStore.open(runs).close()
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"{path} cannot be used as a run store ({error}); check the file, or name another --runs-dir")

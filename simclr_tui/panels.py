@@ -1,0 +1,285 @@
+"""Which charts there are and what each shows: from curves to chart data. Pure."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simclr_tui.draw import ChartData, Line
+from simclr_tui.format import number
+from simclr_tui.model import Curves, RunRow
+from simclr_tui.series import Sample, smooth, upper_bound
+from simclr_tui.theme import RUN_COLOURS
+from trainer.chance import chance_levels
+
+SIGNS = "●■▲◆★▼◉"
+HOLLOW_SIGNS = "○□△◇☆▽◎"
+"""Of a run's second curve in a chart."""
+
+_SMOOTHING = 0.015
+"""Span of the moving average as a part of the range of x."""
+_MARGIN = 0.05
+_DEVICE_GAP_MINUTES = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """How charts are looked at."""
+
+    by_epoch: bool = True
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A run whose curves are drawn."""
+
+    row: RunRow
+    curves: Curves
+
+    @property
+    def ink(self) -> str:
+        """The run's colour, the same everywhere."""
+        return f"run-{self.row.place % RUN_COLOURS}"
+
+    @property
+    def faint_ink(self) -> str:
+        """The colour of its raw values."""
+        return f"faint-{self.row.place % RUN_COLOURS}"
+
+    @property
+    def sign(self) -> str:
+        """The run's sign, the same everywhere."""
+        return run_sign(self.row)
+
+    @property
+    def hollow_sign(self) -> str:
+        """The sign of its second curve."""
+        return HOLLOW_SIGNS[self.row.place % len(HOLLOW_SIGNS)]
+
+    def x(self, step: float, view: View) -> float:
+        """Where a step lies on the axis."""
+        return step / (self.row.run.steps_per_epoch or 1) if view.by_epoch else step
+
+    def samples(self, name: str, view: View, factor: float = 1.0) -> list[Sample]:
+        """A step series over x."""
+        return [
+            Sample(self.x((p.first + p.last_step) / 2, view), p.low * factor, p.high * factor, p.mean * factor)
+            for p in self.curves.steps.get(name, ())
+        ]
+
+
+def run_sign(row: RunRow) -> str:
+    """The sign of a run, which follows from its place as its colour does."""
+    return SIGNS[row.place % len(SIGNS)]
+
+
+Panel = Callable[[Sequence[Drawn], View], ChartData]
+"""Makes a chart of drawn runs, the cursor's run first."""
+
+
+def loss_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
+    """The loss of each step against its chance level."""
+    data = _step_panel("loss", drawn, view, "loss", log=view.log)
+    batch_size = drawn[0].row.run.batch_size if drawn else None
+    if not data.lines or not batch_size:
+        return data
+    chance = chance_levels(batch_size).loss
+    low, high = data.y_range
+    return replace(data, chance=(chance, f"chance {number(chance)}"), y_range=(low, max(high, chance * 1.02)))
+
+
+def accuracy_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
+    """Contrastive top-1 and top-5; only top-1 of the runs that are compared with."""
+    data = _step_panel("contrastive accuracy, %", drawn, view, "acc_top1", "acc_top5", factor=100, from_zero=True)
+    batch_size = drawn[0].row.run.batch_size if drawn else None
+    if not data.lines or not batch_size:
+        return data
+    chance = 100 * chance_levels(batch_size).acc_top1
+    return replace(data, chance=(chance, f"chance {number(chance, 2)}"), y_range=(0.0, min(100.0, data.y_range[1])))
+
+
+def step_time_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
+    """Milliseconds that a step computes, and that it waited for its batch."""
+    return _step_panel(
+        "a step, ms", drawn, view, "t_batch", "t_data", factor=1000, from_zero=not view.log, log=view.log, clip=True
+    )
+
+
+def knn_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
+    """The online kNN score of each epoch."""
+    lines = []
+    for one in reversed(drawn):
+        per_epoch = 1 if view.by_epoch else one.row.run.steps_per_epoch or 1
+        points = [
+            Sample.at(row["epoch"] * per_epoch, 100 * row["knn_top1"])
+            for row in one.curves.epochs
+            if row["knn_top1"] is not None
+        ]
+        if points:
+            lines.append(Line(samples=points, ink=one.ink, sign=one.sign))
+    title = "kNN top-1, %"
+    if not lines:
+        return ChartData(title=title, empty=_no_knn(drawn))
+    values = [sample for line in lines for sample in line.samples]
+    return ChartData(
+        title=title,
+        lines=lines,
+        x_range=(0.0, max(_x_end(drawn, view), 1.0)),
+        y_range=_padded(min(s.value for s in values), max(s.value for s in values)),
+        x_name=_x_name(view),
+        marks=_marks(drawn[0], view),
+    )
+
+
+def device_panel(drawn: Sequence[Drawn], _view: View) -> ChartData:
+    """What the device of the cursor's run did in the last minutes."""
+    if not drawn or not drawn[0].curves.device:
+        return ChartData(title="device, %", empty=_no_device(drawn))
+    one = drawn[0]
+    last = one.curves.device[-1]["at"]
+    samples = [
+        Sample.at((row["at"] - last) / 60, row["gpu_util"]) for row in one.curves.device if row["gpu_util"] is not None
+    ]
+    kind = "CPU" if one.curves.device[-1]["source"] == "cpu" else "GPU"
+    if not samples:
+        return ChartData(title=f"{kind} utilisation, %", empty="the device does not tell its utilisation")
+    return ChartData(
+        title=f"{kind} utilisation, %",
+        lines=[Line(samples=samples, ink=one.ink, sign=one.sign, max_gap=_DEVICE_GAP_MINUTES)],
+        x_range=(min(samples[0].x, -1.0), 0.0),
+        y_range=(0.0, 100.0),
+        x_name="min",
+    )
+
+
+PANELS: Mapping[str, Panel] = {
+    "loss": loss_panel,
+    "accuracy": accuracy_panel,
+    "knn": knn_panel,
+    "step-time": step_time_panel,
+    "device": device_panel,
+}
+"""Every chart by its id, in the order in which they are shown."""
+
+
+def _step_panel(
+    title: str,
+    drawn: Sequence[Drawn],
+    view: View,
+    main: str,
+    second: str | None = None,
+    *,
+    factor: float = 1.0,
+    from_zero: bool = False,
+    log: bool = False,
+    clip: bool = False,
+) -> ChartData:
+    """A chart of step series: the raw values of the cursor's run faint, the smoothed ones of every run strong.
+
+    With `clip` the highest few peaks are cut off, so that one long wait does not flatten everything else.
+    """
+    span = _SMOOTHING * _x_end(drawn, view)
+    lines: list[Line] = []
+    raw: list[Sample] = []
+    legend: list[tuple[str, str]] = []
+    for one in reversed(drawn):
+        samples = one.samples(main, view, factor)
+        if not samples:
+            continue
+        if one is drawn[0]:
+            raw = samples
+            lines.append(Line(samples=samples, ink=one.faint_ink, band=True))
+            others = smooth(one.samples(second, view, factor), span) if second else []
+            if others:
+                lines.append(Line(samples=others, ink="second", sign=one.hollow_sign))
+        lines.append(Line(samples=smooth(samples, span), ink=one.ink, sign=one.sign))
+    if not lines:
+        return ChartData(title=title, empty=_no_steps(drawn))
+    legend = _legend(drawn[0], main, second, has_raw=bool(raw))
+    curves = [sample for line in lines if not line.band for sample in line.samples]
+    low = min(sample.low for sample in curves + raw)
+    high = max(map(upper_bound, (raw, curves))) if clip else max(sample.high for sample in curves + raw)
+    return ChartData(
+        title=title,
+        lines=lines,
+        legend=legend,
+        x_range=(0.0, max(_x_end(drawn, view), 1.0)),
+        y_range=_range(low, high, from_zero=from_zero, log=log, positive=curves + raw),
+        x_name=_x_name(view),
+        log=log,
+        marks=_marks(drawn[0], view),
+    )
+
+
+_SHORT = {"acc_top1": "top-1", "acc_top5": "top-5", "t_batch": "t_batch", "t_data": "t_data", "loss": "smoothed"}
+
+
+def _legend(one: Drawn, main: str, second: str | None, *, has_raw: bool) -> list[tuple[str, str]]:
+    legend = [("⣿ raw", one.faint_ink)] if has_raw else []
+    legend.append((f"{one.sign} {_SHORT[main]}", one.ink))
+    if second:
+        legend.append((f"{one.hollow_sign} {_SHORT[second]}", "second"))
+    return legend
+
+
+def _range(low: float, high: float, *, from_zero: bool, log: bool, positive: Sequence[Sample]) -> tuple[float, float]:
+    if log:
+        smallest = min((sample.low for sample in positive if sample.low > 0), default=1e-3)
+        return smallest, max(high, smallest * 10)
+    if from_zero:
+        return 0.0, high * (1 + _MARGIN) or 1.0
+    return _padded(low, high)
+
+
+def _padded(low: float, high: float) -> tuple[float, float]:
+    margin = (high - low) * _MARGIN or abs(high) * _MARGIN or 1.0
+    return low - margin, high + margin
+
+
+def _x_end(drawn: Sequence[Drawn], view: View) -> float:
+    """Where the longest of the drawn runs is."""
+    ends = (one.x(max((p[-1].last_step for p in one.curves.steps.values() if p), default=0), view) for one in drawn)
+    return max(ends, default=0.0)
+
+
+def _x_name(view: View) -> str:
+    return "epoch" if view.by_epoch else "step"
+
+
+def _marks(one: Drawn, view: View) -> list[float]:
+    return [one.x(step, view) for step in one.curves.resumed_after]
+
+
+def _no_steps(drawn: Sequence[Drawn]) -> str:
+    if not drawn:
+        return "no run is chosen"
+    row = drawn[0].row
+    if row.run.kind == "evaluate":
+        return "an evaluation takes no steps"
+    return {
+        "queued": "not started yet; r starts it",
+        "starting": "no step yet; the trainer is coming up",
+    }.get(row.state, "no step yet" if row.is_live else "no step was taken")
+
+
+def _no_knn(drawn: Sequence[Drawn]) -> str:
+    if not drawn or drawn[0].row.run.kind == "evaluate":
+        return _no_steps(drawn)
+    every = setting(drawn[0].row, "knn_every", 1)
+    if not every:
+        return "no kNN score: it is switched off (--knn-every 0)"
+    if drawn[0].curves.epochs and drawn[0].curves.epochs[-1]["epoch"] >= every:
+        return "no kNN score: the data have no labelled train split"
+    return f"no kNN score yet; the first comes after epoch {every}"
+
+
+def _no_device(drawn: Sequence[Drawn]) -> str:
+    if drawn and drawn[0].row.is_live:
+        return "no sample of the device yet"
+    return "no sample of the device; one comes every second while a run is live"
+
+
+def setting(row: RunRow, name: str, default: Any) -> Any:
+    """One setting of a run."""
+    return json.loads(row.run.config).get(name, default)

@@ -1,0 +1,127 @@
+"""What a chart needs to know before it draws: scales, ticks, smoothing, reduction to columns. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+class Sample(NamedTuple):
+    """A point of a curve, or a stretch of it with the lowest and the highest value in it.
+
+    A tuple, since a redraw makes some ten thousand of them.
+    """
+
+    x: float
+    low: float
+    high: float
+    value: float
+
+    @classmethod
+    def at(cls, x: float, value: float) -> "Sample":
+        """A single point."""
+        return cls(x, value, value, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A range of values laid over a number of dots or cells, linear or logarithmic."""
+
+    low: float
+    high: float
+    size: int
+    log: bool = False
+
+    def position(self, value: float) -> int:
+        """The dot of a value, 0 for `low` and size − 1 for `high`; values beyond them go beyond that."""
+        return round(self._fraction(value) * (self.size - 1))
+
+    def clamped(self, value: float) -> int:
+        """The dot of a value, or the nearest that there is."""
+        return min(self.size - 1, max(0, self.position(value)))
+
+    def _fraction(self, value: float) -> float:
+        low, high = self.low, self.high
+        if self.log:
+            # What is not positive has no logarithm; it belongs below everything that has.
+            value, low, high = (math.log10(max(v, 1e-300)) for v in (value, low, high))
+        return (value - low) / (high - low) if high > low else 0.5
+
+
+def nice_step(span: float, count: int) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that divides a span into at most `count` parts."""
+    if span <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(span / count))
+    return next(power * nice for nice in _NICE if power * nice * count >= span * (1 - 1e-9))
+
+
+def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
+    """Round values within a range, at most count + 1 of them.
+
+    Args:
+        low: start of the range.
+        high: end of the range.
+        count: parts that the range is divided into at most.
+        whole: only whole numbers, for epochs and steps.
+    """
+    if high <= low:
+        return [low]
+    step = nice_step(high - low, max(1, count))
+    if whole:
+        step = 1.0 if step < 1 else 5.0 if step == 2.5 else step
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Powers of ten within a range, with twos and fives between them where there is room."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        values = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
+        if len(values) <= count + 1:
+            return values
+    return values[:: math.ceil(len(values) / (count + 1))]
+
+
+def smooth(samples: Sequence[Sample], span: float) -> list[Sample]:
+    """An exponential moving average over x, without the bias towards the first value.
+
+    A sample weighs exp(−distance / span), so that stretches of unequal length are treated alike. The start is
+    debiased as in Adam (Kingma & Ba 2014, arXiv 1412.6980, section 3).
+    """
+    result: list[Sample] = []
+    total = weight = 0.0
+    before = samples[0].x if samples else 0.0
+    for sample in samples:
+        keep = math.exp(-(sample.x - before) / span) if span > 0 else 0.0
+        total, weight = keep * total + sample.value, keep * weight + 1.0
+        mean = total / weight
+        result.append(Sample(sample.x, mean, mean, mean))
+        before = sample.x
+    return result
+
+
+def reduce(samples: Iterable[Sample], scale: Scale) -> dict[int, Sample]:
+    """One sample per dot column of a scale, holding the lowest, the highest and the mean value; no spike is lost."""
+    found: dict[int, list[Sample]] = {}
+    for sample in samples:
+        found.setdefault(scale.clamped(sample.x), []).append(sample)
+    return {
+        column: Sample(
+            group[-1].x,
+            min(sample.low for sample in group),
+            max(sample.high for sample in group),
+            sum(sample.value for sample in group) / len(group),
+        )
+        for column, group in found.items()
+    }
+
+
+def upper_bound(samples: Sequence[Sample], *, keep: float = 0.95) -> float:
+    """A value that all but a few highest peaks stay below, so that one spike does not flatten a curve."""
+    highs = sorted(sample.high for sample in samples)
+    return highs[math.floor(keep * (len(highs) - 1))] if highs else 0.0

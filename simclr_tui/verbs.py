@@ -1,0 +1,36 @@
+"""Which verb makes sense in which state, and the sentence where it doesn't. Pure; screen and commands share it."""
+
+from trainer.state import LIVE_STATES, RESUMABLE_STATES
+
+_INSTEAD = {
+    "queued": "resume starts it",
+    "paused": "resume goes on with it",
+    "stopped": "resume goes on with it",
+    "failed": "its log says why, and resume tries again",
+    "interrupted": "resume goes on with it",
+    "finished": "evaluate scores it again",
+}
+
+
+def refusal(verb: str, name: str, state: str) -> str | None:
+    """Why a verb can't be done to a run, with what can be done instead, or None where it can."""
+    if verb in ("pause", "stop"):
+        if state in ("pausing", "stopping"):
+            return f"{name} is {state} already; it ends after its step and a checkpoint"
+        if state not in LIVE_STATES:
+            return f"{name} is {state}, so there is nothing to {verb}; {_INSTEAD[state]}"
+    if verb == "resume":
+        if state in LIVE_STATES:
+            return f"{name} is {state} already; there is nothing to resume"
+        if state not in RESUMABLE_STATES:
+            return f"{name} is {state}, so there is nothing left to resume; {_INSTEAD[state]}"
+    return None
+
+
+def useful(verb: str, state: str | None) -> bool:
+    """Whether a verb is worth naming in the footer for a run in that state."""
+    if verb in ("pause", "stop"):
+        return state in LIVE_STATES and state not in ("pausing", "stopping")
+    if verb == "resume":
+        return state in RESUMABLE_STATES
+    return state is not None

@@ -1,0 +1,44 @@
+"""What happened last, the newest first."""
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from simclr_tui.format import clock, fit
+from simclr_tui.theme import MUTED
+from simclr_tui.words import Part
+from trainer.store.records import Event
+
+_NAME_WIDTH = 16
+_STYLES = {"info": "", "warning": "$warning", "error": "$error"}
+_SIGNS = {"info": " ", "warning": "!", "error": "✗"}
+
+
+class EventLog(Widget):
+    """As many events as there are lines; a warning and an error have a sign and a colour."""
+
+    events: reactive[Sequence[Event]] = reactive(())
+    """Events, the oldest first."""
+    names: reactive[Mapping[str, str]] = reactive({})
+    """Names of runs by id."""
+
+    def on_mount(self) -> None:
+        """Name the pane."""
+        self.border_title = Content.assemble(("events", "bold"))
+
+    def render(self) -> Content:
+        """One line an event, cut at the right where it does not fit."""
+        lines = [self._line(event) for event in reversed(self.events[-max(1, self.size.height) :])]
+        return Content("\n").join(lines) if lines else Content.styled("nothing has happened yet", MUTED)
+
+    def _line(self, event: Event) -> Content:
+        name = fit(self.names.get(event.run_id, event.run_id), _NAME_WIDTH)
+        parts: list[Part] = [
+            (f"{clock(event.at, seconds=True)} ", MUTED),
+            (f"{_SIGNS.get(event.level, ' ')} ", f"bold {_STYLES.get(event.level, '')}"),
+            f"{name}  ",
+            (event.message, _STYLES.get(event.level, "")),
+        ]
+        return Content.assemble(*parts).truncate(self.size.width, ellipsis=True)

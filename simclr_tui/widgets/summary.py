@@ -1,0 +1,63 @@
+"""The cursor's run in three lines: progress, whether it learns, and which runs are drawn."""
+
+import time
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from simclr_tui.format import bar
+from simclr_tui.panels import Drawn
+from simclr_tui.theme import MUTED
+from simclr_tui.words import Part, failure, learning_line, settings_words, status_line
+
+_BAR_CELLS = 8
+
+
+class RunSummary(Widget):
+    """What a person wants to know of a run within two seconds."""
+
+    drawn: reactive[Sequence[Drawn]] = reactive(())
+    """The drawn runs, the cursor's first."""
+
+    def watch_drawn(self, drawn: Sequence[Drawn]) -> None:
+        """Keep the run's name and id in the border."""
+        one = drawn[0] if drawn else None
+        self.border_title = Content.assemble((f"{one.sign} {one.row.run.name}", f"bold ${one.ink}")) if one else ""
+        self.border_subtitle = Content.assemble((one.row.run.id, MUTED)) if one else ""
+
+    def on_mount(self) -> None:
+        """Keep the time that is left in step with the clock."""
+        self.set_interval(5.0, self.refresh)
+
+    def render(self) -> Content:
+        """Three lines."""
+        if not self.drawn:
+            return Content("")
+        one = self.drawn[0]
+        lines = [
+            Content.assemble(*self._progress(one), *status_line(one.row, one.curves, time.time())),
+            Content.assemble(*learning_line(one.row, one.curves)),
+            self._legend() if len(self.drawn) > 1 else self._about(one),
+        ]
+        width = self.size.width
+        return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+
+    def _progress(self, one: Drawn) -> list[Part]:
+        progress = one.row.progress
+        if progress is None:
+            return []
+        return [(bar(progress, _BAR_CELLS), f"${one.ink} on $panel"), f" {100 * progress:.0f} % · "]
+
+    def _about(self, one: Drawn) -> Content:
+        problem = failure(one.curves) if one.row.state == "failed" else ""
+        if problem:
+            return Content.assemble((problem, "$error"))
+        return Content.assemble((f"{settings_words(one.row)}", MUTED))
+
+    def _legend(self) -> Content:
+        parts: list[Part] = []
+        for one in self.drawn:
+            parts += [(f"{one.sign} {one.row.run.name}", f"${one.ink}"), "   "]
+        return Content.assemble(*parts)

@@ -1,0 +1,88 @@
+"""Charts as rows of text."""
+
+from dataclasses import replace
+
+from simclr_tui.draw import ChartData, Line, draw, text_of
+from simclr_tui.series import Sample
+
+RISING = ChartData(
+    title="rising",
+    lines=[Line(samples=[Sample.at(x, x) for x in range(11)], ink="run-0", sign="●")],
+    x_range=(0, 10),
+    y_range=(0, 10),
+    x_name="epoch",
+)
+
+
+def test_a_chart_has_exactly_the_size_it_was_given() -> None:
+    for width, height in ((9, 3), (20, 5), (37, 8), (120, 30)):
+        rows = draw(RISING, width, height)
+        assert len(rows) == height
+        assert all(len(row) == width for row in rows), (width, height)
+
+
+def test_a_rising_line_rises_and_ends_in_its_sign() -> None:
+    text = text_of(draw(RISING, 30, 8))
+    assert text[0].rstrip().endswith("●")
+    firsts = [next((n for n, c in enumerate(line[3:]) if c not in " "), 99) for line in text[:-1]]
+    assert firsts == sorted(firsts, reverse=True)
+
+
+def test_ticks_of_both_axes_stand_at_their_values() -> None:
+    text = text_of(draw(RISING, 40, 12))
+    assert text[0].startswith("10┤")
+    assert text[10].startswith(" 0┤")
+    assert text[11].split() == ["0", "5", "epoch"], "the name of x takes the place of the last tick"
+    assert text[11].index("5") == 3 + 36 // 2
+    unnamed = text_of(draw(replace(RISING, x_name=""), 40, 12))
+    assert unnamed[11].split() == ["0", "5", "10"]
+
+
+def test_the_chance_level_is_a_dashed_line_with_its_label() -> None:
+    text = text_of(draw(replace(RISING, chance=(5, "chance 5")), 40, 9))
+    (line,) = [line for line in text if "chance 5" in line]
+    assert line.count("╌") > 5
+
+
+def test_a_mark_runs_from_top_to_bottom_with_its_label() -> None:
+    text = text_of(draw(replace(RISING, marks=[5.0]), 40, 9))
+    columns = {line.index("┆") for line in text[:-1] if "┆" in line}
+    assert len(columns) == 1
+    assert sum("┆" in line for line in text) >= 7
+    assert "resumed" in "".join(text)
+
+
+def test_a_band_fills_from_lowest_to_highest_and_the_line_lies_on_top() -> None:
+    samples = [Sample(x, 2, 8, 5) for x in (0, 10)]
+    data = replace(RISING, lines=[Line(samples=samples, ink="faint-0", band=True)])
+    rows = draw(data, 40, 10)
+    inked = [[ink for _, ink in row].count("faint-0") for row in rows[:-1]]
+    assert inked[0] == inked[-1] == 0
+    assert min(inked[2:7]) >= 35
+    with_line = replace(data, lines=[*data.lines, Line(samples=samples, ink="run-0")])
+    assert any([ink for _, ink in row].count("run-0") >= 35 for row in draw(with_line, 40, 10))
+
+
+def test_a_spike_between_the_columns_is_drawn() -> None:
+    samples = [Sample.at(x, 1.0) for x in range(5000)]
+    samples[2345] = Sample.at(2345, 10.0)
+    data = replace(RISING, lines=[Line(samples=samples, ink="raw", band=True)], x_range=(0, 5000))
+    assert "raw" in [ink for _, ink in draw(data, 40, 10)[0]]
+
+
+def test_a_line_is_not_drawn_where_nothing_was_measured() -> None:
+    samples = [Sample.at(x, 5) for x in (0, 1, 2, 8, 9, 10)]
+    joined = text_of(draw(replace(RISING, lines=[Line(samples=samples, ink="run-0")]), 40, 10))
+    broken = text_of(draw(replace(RISING, lines=[Line(samples=samples, ink="run-0", max_gap=2)]), 40, 10))
+    (whole,) = [line[3:].strip() for line in joined[:-1] if line[3:].strip()]
+    (parts,) = [line[3:].strip() for line in broken[:-1] if line[3:].strip()]
+    assert " " not in whole
+    assert len(parts.split()) == 2
+
+
+def test_a_chart_without_a_curve_says_why() -> None:
+    data = ChartData(title="kNN", empty="no kNN score yet; the first comes after epoch 1")
+    text = text_of(draw(data, 30, 6))
+    assert " ".join(" ".join(text).split()) == data.empty
+    assert all(len(line) == 30 for line in text)
+    assert len(text_of(draw(data, 10, 2))) == 2

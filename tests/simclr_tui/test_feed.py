@@ -1,0 +1,196 @@
+"""The feed against real stores: empty, growing, locked, replaced, damaged, too new, too old."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from textual.message import Message
+
+from simclr_tui.feed import Feed, check_store
+from simclr_tui.messages import Polled, PollFailed, StoreRefused
+from simclr_tui.model import Watched
+from tests.simclr_tui.support import Holder, add_run, add_some_runs
+from trainer.errors import StoreError, StoreVersionError
+from trainer.paths import store_file
+from trainer.store.connect import SCHEMA_VERSION
+from trainer.store.runs import RunStore
+
+M = TypeVar("M", bound=Message)
+
+# Holds every lock of the database, as a process does that is recovering it or was told to have it for itself.
+LOCK_ALL = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE runs SET name = name")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.execute("COMMIT")
+connection.close()
+"""
+
+
+class Running:
+    """A feed in its thread, with everything that it posted."""
+
+    def __init__(self, runs: Path) -> None:
+        self.posted: list[Message] = []
+        self.feed = Feed(runs, self.posted.append)
+        self.thread = threading.Thread(target=self.feed.run)
+        self.thread.start()
+
+    def wait(self, kind: type[M], condition: Callable[[M], bool] = lambda _: True, seconds: float = 8.0) -> M:
+        """The first message of a kind that fits, waiting for it."""
+        deadline = time.monotonic() + seconds
+        seen = 0
+        while time.monotonic() < deadline:
+            for message in self.posted[seen:]:
+                seen += 1
+                if isinstance(message, kind) and condition(message):
+                    return message
+            time.sleep(0.02)
+        raise AssertionError(f"no such {kind.__name__} within {seconds} s: {self.posted[-3:]}")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Path], Running]]:
+    running: list[Running] = []
+
+    def begin(runs: Path) -> Running:
+        running.append(Running(runs))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.feed.close()
+        one.thread.join(timeout=10)
+        assert not one.thread.is_alive()
+
+
+def test_a_folder_without_a_store_is_empty_until_one_appears(start: Callable[[Path], Running], runs: Path) -> None:
+    feed = start(runs)
+    assert feed.wait(Polled).rows == []
+    assert not runs.exists(), "looking makes nothing"
+    add_some_runs(runs)
+    rows = feed.wait(Polled, lambda m: bool(m.rows and len(m.rows) == 4)).rows
+    assert rows is not None
+    assert {row.run.name: row.state for row in rows} == {
+        "done": "finished",
+        "resting": "paused",
+        "broken": "failed",
+        "waiting": "queued",
+    }
+
+
+def test_only_what_is_new_is_posted(start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]) -> None:
+    feed = start(runs)
+    feed.feed.watch(Watched((some_runs["done"],), 100))
+    feed.wait(Polled, lambda m: bool(m.curves))
+    count = len(feed.posted)
+    time.sleep(1.2)
+    later = [m for m in feed.posted[count:] if isinstance(m, Polled)]
+    assert len(later) >= 2
+    assert all(m.rows is None and not m.events and not m.curves for m in later)
+    store = RunStore.open(runs)
+    store.event(some_runs["resting"], "note", "something new")
+    store.close()
+    fresh = feed.wait(Polled, lambda m: any(e.message == "something new" for e in m.events))
+    assert len(fresh.events) == 1
+    assert not fresh.curves
+
+
+def test_a_run_whose_process_was_killed_is_interrupted_within_3_seconds(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    run_id = some_runs["waiting"]
+    with Holder(runs, run_id) as holder:
+        feed = start(runs)
+
+        def shows(state: str) -> Callable[[Polled], bool]:
+            return lambda m: any(row.run.id == run_id and row.state == state for row in m.rows or ())
+
+        feed.wait(Polled, shows("running"))
+        holder.kill()
+        feed.wait(Polled, shows("interrupted"), seconds=3.0)
+
+
+def test_a_store_that_is_locked_for_a_while_is_stale_and_comes_back(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    words = [sys.executable, "-c", LOCK_ALL, str(store_file(runs)), "2"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as locker:
+        assert locker.stdout is not None
+        assert locker.stdout.readline() == "locked\n"
+        check_store(runs)  # a lock is no reason not to open the dashboard
+        feed = start(runs)
+        assert "locked" in feed.wait(PollFailed).reason
+        polled = feed.wait(Polled)
+        assert polled.rows is not None
+        assert len(polled.rows) == 4
+
+
+def test_a_store_that_was_replaced_is_read_anew(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    feed = start(runs)
+    feed.wait(Polled, lambda m: m.rows is not None)
+    shutil.rmtree(runs)
+    assert feed.wait(Polled, lambda m: m.rows == []).rows == []
+    store = RunStore.open(runs)
+    add_run(store, "another")
+    store.close()
+    polled = feed.wait(Polled, lambda m: bool(m.rows and m.rows[0].run.name == "another"))
+    assert [event.kind for event in polled.events] == ["created"]
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_sentence(start: Callable[[Path], Running], runs: Path) -> None:
+    runs.mkdir()
+    store_file(runs).write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(StoreError, match="cannot be used as a run store") as caught:
+        check_store(runs)
+    assert "\n" not in str(caught.value)
+    assert start(runs).wait(StoreRefused).sentence == str(caught.value)
+
+
+def test_a_store_of_a_newer_version_is_refused_in_one_sentence(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    connection = sqlite3.connect(store_file(runs))
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreVersionError, match="newer version"):
+        check_store(runs)
+    assert "upgrade simclr-tui" in start(runs).wait(StoreRefused).sentence
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date(start: Callable[[Path], Running], runs: Path) -> None:
+    runs.mkdir()
+    connection = sqlite3.connect(store_file(runs))
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    feed = start(runs)
+    assert feed.wait(Polled).rows == []
+    store = RunStore.open(runs)
+    assert store.connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+    store.close()
+
+
+def test_a_store_that_is_damaged_later_is_only_stale(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    feed = start(runs)
+    feed.wait(Polled)
+    for path in runs.glob("runs.db*"):
+        path.unlink()
+    store_file(runs).write_bytes(b"not a database any more" * 500)
+    feed.wait(PollFailed)
+    assert not any(isinstance(message, StoreRefused) for message in feed.posted)

@@ -1,0 +1,206 @@
+"""Keys of the main screen."""
+
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+
+from simclr_tui.app import DashboardApp
+from simclr_tui.screens.confirm import ConfirmScreen
+from simclr_tui.screens.help import HelpScreen, bindings_of
+from simclr_tui.screens.main import MainScreen
+from simclr_tui.screens.new_run import NewRunScreen
+from tests.simclr_tui.support import Holder, screen_text, toasts, wait_for_text, wait_until
+from trainer.store.reader import StoreReader
+
+SIZE = (120, 36)
+
+
+async def test_space_overlays_marked_runs_and_names_them(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs, select=some_runs["done"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸● done")
+        await pilot.press("space", "up")
+        await wait_for_text(pilot, "▸■ resting", "● done", "■ resting   ● done", "■ smoothed")
+        chart = next(line for line in screen_text(app).splitlines() if "●│" in line or "● │" in line)
+        assert chart, "the marked run's curve ends in its sign"
+        await pilot.press("down", "space", "up")
+        await wait_until(pilot, lambda: "■ resting   ● done" not in screen_text(app))
+
+
+async def test_a_wrong_key_is_answered_with_what_can_be_done(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs, select=some_runs["done"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸● done")
+        for key, part in (
+            ("p", "there is nothing to pause; evaluate"),
+            ("s", "there is nothing to stop; evaluate"),
+            ("r", "nothing left to resume; evaluate"),
+        ):
+            await pilot.press(key)
+            await wait_until(pilot, lambda wanted=part: wanted in toasts(app))  # type: ignore[misc]
+        await pilot.press("e")
+        await wait_until(pilot, lambda: "no checkpoint yet; wait for its first one" in toasts(app))
+    assert commands_of(runs, some_runs["done"]) == []
+
+
+def commands_of(runs: Path, run_id: str) -> list[str]:
+    reader = StoreReader.open(runs)
+    rows = reader.connection.execute("SELECT command FROM commands WHERE run_id = ? ORDER BY id", (run_id,)).fetchall()
+    reader.close()
+    return [row[0] for row in rows]
+
+
+async def test_pausing_asks_nothing_and_the_run_pauses(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    with Holder(runs, some_runs["resting"], obeys=True):
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_for_text(pilot, "▸■ resting", "running")
+            await pilot.press("p")
+            await wait_until(pilot, lambda: "r resumes it" in toasts(app))
+            await wait_for_text(pilot, "paused · r resumes it")
+    assert commands_of(runs, some_runs["resting"]) == ["pause"]
+
+
+async def test_stopping_asks_first_and_no_is_the_first_answer(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    with Holder(runs, some_runs["resting"], obeys=True):
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_for_text(pilot, "▸■ resting", "running")
+            for answer in ("enter", "n", "escape"):
+                await pilot.press("s")
+                await wait_for_text(pilot, "Stop resting?", "saves a checkpoint")
+                await pilot.press(answer)
+                await wait_until(pilot, lambda: not isinstance(app.screen, ConfirmScreen))
+            assert commands_of(runs, some_runs["resting"]) == []
+            await pilot.press("s")
+            await wait_for_text(pilot, "Stop resting?")
+            await pilot.press("y")
+            await wait_for_text(pilot, "stopped · r resumes it")
+    assert commands_of(runs, some_runs["resting"]) == ["stop"]
+
+
+async def test_a_run_that_is_pausing_is_not_asked_twice(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    with Holder(runs, some_runs["resting"]):
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_for_text(pilot, "▸■ resting", "running")
+            await pilot.press("p")
+            await wait_for_text(pilot, "pausing")
+            await pilot.press("p")
+            await wait_until(pilot, lambda: "is pausing already" in toasts(app))
+    assert commands_of(runs, some_runs["resting"]) == ["pause"]
+
+
+async def type_text(pilot: Pilot[str], text: str) -> None:
+    for character in text:
+        await pilot.press(character)
+
+
+async def test_the_filter_works_while_it_is_typed_and_escape_clears_it(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "resting", "broken")
+        await pilot.press("slash")
+        await type_text(pilot, "paused")
+        await wait_for_text(pilot, "runs  1 of 4  filter: paused", "▸■ resting")
+        assert "broken" not in left_of(app)
+        await pilot.press("enter")
+        await pilot.press("x")  # keys are the screen's own again
+        await wait_for_text(pilot, "filter: paused", "step│")
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: "broken" in left_of(app))
+        await pilot.press("slash")
+        await type_text(pilot, "no such")
+        await wait_for_text(pilot, "no run matches; esc clears the filter")
+
+
+def left_of(app: DashboardApp) -> str:
+    return screen_text(app).partition("╭─ events")[0]
+
+
+async def test_enter_gives_the_run_the_whole_screen_with_its_settings_and_events(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    app = DashboardApp(runs, select=some_runs["resting"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "differs from preset demo", "temperature 0.5 (0.2)", "paused by a test", "↵ back")
+        assert "finished by a test" not in screen_text(app), "only the run's own events"
+        await pilot.press("down")
+        await wait_for_text(pilot, "● done", "differs from preset demo: nothing")
+        await pilot.press("escape")
+        await wait_for_text(pilot, "▸● done", "resting")
+
+
+async def test_charts_change_to_steps_and_to_a_logarithmic_scale(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs, select=some_runs["done"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "chance 5.54")
+        await pilot.press("x")
+        await wait_for_text(pilot, "200", "step│")
+        await pilot.press("x", "l")
+        await wait_until(pilot, lambda: "step│" not in screen_text(app))
+        assert isinstance(app.main_screen, MainScreen)
+        assert app.main_screen.board.view.log
+
+
+async def test_a_click_chooses_a_run_and_a_second_one_opens_it(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸◆ waiting")
+        await pilot.click("#runs", offset=(5, 3))
+        await wait_for_text(pilot, "▸■ resting")
+        await pilot.click("#runs", offset=(5, 3))
+        await wait_for_text(pilot, "differs from preset demo")
+        await pilot.click("#keys", offset=(2, 0))
+        await wait_until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+
+
+@pytest.mark.parametrize("owner", [MainScreen, NewRunScreen, DashboardApp, ConfirmScreen, HelpScreen])
+def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
+    bindings = owner.BINDINGS  # type: ignore[attr-defined]
+    assert all(isinstance(one, Binding) and one.id and one.tooltip for one in bindings)
+    assert len({one.id for one in bindings}) == len(bindings)
+
+
+async def test_help_lists_every_key_with_what_it_does(runs: Path) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 90)) as pilot:
+        await wait_for_text(pilot, "no run yet")
+        await pilot.press("question_mark")
+        await wait_for_text(pilot, "esc closes")
+        text = screen_text(app)
+        for owner in (MainScreen, NewRunScreen, DashboardApp):
+            for binding in bindings_of(owner.BINDINGS):
+                assert binding.tooltip in text, binding.id
+        await pilot.press("question_mark")
+        await wait_until(pilot, lambda: not isinstance(app.screen, HelpScreen))
+
+
+async def test_every_action_is_in_the_command_palette(runs: Path) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "no run yet")
+        offered = {command.help for command in app.get_system_commands(app.screen)}
+        for binding in (*bindings_of(MainScreen.BINDINGS), *bindings_of(DashboardApp.BINDINGS)):
+            assert binding.tooltip in offered or binding.action == "command_palette", binding.id
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.2)
+        await type_text(pilot, "filter")
+        await wait_for_text(pilot, "Show only runs that match some words")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.focused is not None and app.focused.id == "filter")
+
+
+async def test_quitting_leaves_runs_alone(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    with Holder(runs, some_runs["resting"]) as holder:
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_for_text(pilot, "running")
+            await pilot.press("q")
+            await wait_until(pilot, lambda: app.return_code is not None)
+        assert holder.process.poll() is None
+    assert commands_of(runs, some_runs["resting"]) == []

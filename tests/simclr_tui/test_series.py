@@ -1,0 +1,86 @@
+"""Scales, ticks, smoothing and reduction, against slow obvious references."""
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simclr_tui.series import Sample, Scale, log_ticks, nice_step, reduce, smooth, ticks, upper_bound
+
+finite = st.floats(-1e6, 1e6)
+
+
+def test_a_scale_puts_its_ends_on_the_first_and_the_last_dot() -> None:
+    assert [Scale(2, 4, 11).position(v) for v in (2, 3, 4)] == [0, 5, 10]
+    assert [Scale(0.01, 100, 5, log=True).position(v) for v in (0.01, 0.1, 1, 10, 100)] == [0, 1, 2, 3, 4]
+    assert Scale(2, 4, 11).clamped(99) == 10
+    assert Scale(0.01, 100, 5, log=True).clamped(0) == 0
+    assert Scale(3, 3, 11).position(3) == 5
+
+
+@given(finite, finite, st.integers(1, 12))
+def test_ticks_are_round_evenly_spaced_within_the_range_and_not_too_many(a: float, b: float, count: int) -> None:
+    low, high = sorted((a, b))
+    if high - low < 1e-3:
+        return
+    found = ticks(low, high, count)
+    assert len(found) <= count + 1
+    step = nice_step(high - low, count)
+    mantissa = step / 10 ** math.floor(math.log10(step) + 1e-9)
+    assert any(mantissa == pytest.approx(nice) for nice in (1, 2, 2.5, 5))
+    for value in found:
+        assert low - 1e-6 * step <= value <= high + 1e-6 * step
+        assert value / step == pytest.approx(round(value / step), abs=1e-6)
+    assert all(b - a == pytest.approx(step) for a, b in itertools.pairwise(found))
+
+
+def test_whole_ticks_are_whole() -> None:
+    assert ticks(0, 3, 6, whole=True) == [0, 1, 2, 3]
+    assert ticks(0, 15, 6, whole=True) == [0, 5, 10, 15]
+    assert ticks(0, 0, 4) == [0]
+
+
+def test_logarithmic_ticks_are_powers_of_ten_with_company_where_there_is_room() -> None:
+    assert log_ticks(0.5, 200, 10) == [0.5, 1, 2, 5, 10, 20, 50, 100, 200]
+    assert log_ticks(0.5, 200, 3) == [1, 10, 100]
+
+
+def test_smoothing_equals_the_weighted_mean_written_out() -> None:
+    rng = random.Random(3)
+    xs = sorted(rng.uniform(0, 50) for _ in range(40))
+    samples = [Sample.at(x, rng.gauss(0, 1)) for x in xs]
+    span = 4.0
+    for n, smoothed in enumerate(smooth(samples, span)):
+        weights = [math.exp(-(xs[n] - x) / span) for x in xs[: n + 1]]
+        expected = sum(w * s.value for w, s in zip(weights, samples, strict=False)) / sum(weights)
+        assert smoothed.x == xs[n]
+        assert smoothed.value == pytest.approx(expected)
+
+
+def test_smoothing_keeps_a_constant_and_needs_no_samples() -> None:
+    assert [s.value for s in smooth([Sample.at(x, 2.5) for x in range(9)], 3)] == pytest.approx([2.5] * 9)
+    assert smooth([], 3) == []
+    assert [s.value for s in smooth([Sample.at(0, 1.0), Sample.at(1, 2.0)], 0)] == [1.0, 2.0]
+
+
+def test_reduction_loses_no_spike() -> None:
+    rng = random.Random(4)
+    samples = [Sample.at(x, rng.random()) for x in range(1000)]
+    samples[617] = Sample.at(617, 99.0)
+    scale = Scale(0, 999, 50)
+    reduced = reduce(samples, scale)
+    assert sorted(reduced) == list(range(50))
+    for column, sample in reduced.items():
+        inside = [s.value for s in samples if scale.position(s.x) == column]
+        assert (sample.low, sample.high) == (min(inside), max(inside))
+        assert sample.value == pytest.approx(sum(inside) / len(inside))
+    assert max(sample.high for sample in reduced.values()) == 99.0
+
+
+def test_one_spike_does_not_set_the_upper_bound() -> None:
+    assert upper_bound([Sample.at(0, 800.0)] + [Sample.at(x, 140.0) for x in range(1, 8)]) == 140.0
+    assert upper_bound([Sample.at(x, float(x)) for x in range(101)]) == 95.0
+    assert upper_bound([]) == 0.0

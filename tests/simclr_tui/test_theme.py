@@ -1,0 +1,49 @@
+"""Colours come from the theme, and every state has one of its own beside its sign."""
+
+import re
+from importlib import resources
+
+import pytest
+from textual.color import Color
+
+from simclr_tui.theme import DARK, LIGHT, RUN_COLOURS, run_variables
+from simclr_tui.words import STATE_STYLES
+from trainer.state import STATES
+
+TCSS = resources.files("simclr_tui").joinpath("app.tcss").read_text(encoding="utf-8")
+DRAWN_PROPERTIES = ("color", "background", "border", "border-title-color", "border-subtitle-color")
+
+
+def contrast(one: Color, other: Color) -> float:
+    """Contrast ratio of two colours (WCAG 2.2, 1.4.3)."""
+
+    def luminance(colour: Color) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.normalized]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_style_sheet_names_theme_variables_only() -> None:
+    found = re.findall(rf"\b({'|'.join(DRAWN_PROPERTIES)}):\s*([^;]+);", TCSS)
+    assert len(found) > 40
+    for name, value in found:
+        words = [word for word in value.split() if word not in ("none", "round", "transparent")]
+        assert all(word.startswith("$") or word.endswith("%") for word in words), (name, value)
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+def test_curves_can_be_told_from_the_background(theme: object) -> None:
+    assert theme in (DARK, LIGHT)
+    ground = Color.parse((DARK if theme is DARK else LIGHT).background or "")
+    colours = run_variables(dark=theme is DARK)
+    assert {f"run-{number}" for number in range(RUN_COLOURS)} < set(colours)
+    for name, colour in colours.items():
+        assert contrast(Color.parse(colour), ground) > 3, name
+
+
+def test_every_state_has_a_style() -> None:
+    assert set(STATE_STYLES) == set(STATES)
+    for state in STATES:
+        assert f".run-table--{state} " in TCSS
