@@ -1,11 +1,16 @@
 """Fixtures that every test may use: a runs folder and a store that is closed again."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trainer.store import RunStore
+
+# Two test processes with two threads each would wait for each other most of the time. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture

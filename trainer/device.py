@@ -76,6 +76,8 @@ def prepare(
         deterministic=deterministic in ("yes", "auto"),
     )
     torch.use_deterministic_algorithms(machine.deterministic)
+    # Filling every new tensor with NaN is an aid for finding reads of unwritten memory, and costs a pass over it.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = machine.deterministic
     torch.backends.cudnn.benchmark = not machine.deterministic
     return machine

@@ -106,7 +106,7 @@ def score_model(
     for number, features in enumerate(layers):
         total = 2 if not baselines else 4
         job.reporter.progress("evaluating, layer", number, total, LAYERS[features.layer])
-        made = _score_layer(features, dataset.train, dataset.test, job.control.check)
+        made = _score_layer(job, features, dataset.train, dataset.test)
         about = {"step": step, "layer": features.layer, "labels_per_class": 0, "seed": PROBE_SEED, "job_id": job.run.id}
         rows += [about | row for row in made]
         job.store.put_evaluations(source_id or job.run.id, rows[-len(made) :])
@@ -137,14 +137,16 @@ def _layers(
         yield _Features(layer, on_train[layer], on_test[layer])
 
 
-def _score_layer(features: _Features, train: Split, test: Split, check: Callable[[], None]) -> list[dict[str, Any]]:
+def _score_layer(job: Job, features: _Features, train: Split, test: Split) -> list[dict[str, Any]]:
     classes = len(train.classes)
     begun = time.perf_counter()
     top1, top5 = knn_accuracy(features.train_ND, train.labels, features.test_ND, test.labels, classes=classes)
     knn = {"protocol": "knn", "top1": top1, "top5": top5, "images": len(test.labels), "c": None}
     knn["seconds"] = time.perf_counter() - begun
     begun = time.perf_counter()
-    probe = fit_probe(features.train_ND, train.labels, classes, PROBE_SEED, check)
+    probe = fit_probe(features.train_ND, train.labels, classes, PROBE_SEED, job.control.check)
+    if not probe.converged:
+        job.warn("probe-unfinished", f"the linear probe of {LAYERS[features.layer]} ran out of iterations")
     top1, top5 = score(probe, features.test_ND, test.labels)
     linear = {"protocol": "linear", "top1": top1, "top5": top5, "images": len(test.labels), "c": probe.C}
     linear["seconds"] = time.perf_counter() - begun

@@ -29,8 +29,8 @@ FEW_LABELS = 25
 
 ONE_THREAD_BELOW = 2**24
 """Number of features times images up to which a fit on the CPU takes one thread: its thousands of small steps lose
-more by threads that wait for a busy core (tenfold, measured on two) than they gain, and then the result doesn't
-depend on `--threads`."""
+more by threads that wait for a busy core (tenfold, measured on two) than they gain; and the result doesn't depend
+on `--threads`."""
 
 ADAMW_EPOCHS = 100
 ADAMW_BATCH = 64

@@ -23,7 +23,7 @@ MAX_AXES = 256
 SUBSPACE_ITERATIONS = 2
 
 TOLERANCE = 1e-6
-"""A fit ends where the objective is at most this part of itself above its minimum, by a bound that always holds."""
+"""A fit ends where strong convexity says that the objective is at most this part of itself above its minimum."""
 STALLED = 1e-9
 """It also ends where `CHUNK` iterations lower the objective by less than this part: float32 products can't do more."""
 CHUNK = 10
@@ -110,7 +110,7 @@ class LogisticProblem:
             weight_KD, bias_K = unpack(point)
             value, gradient_KD, gradient_K = self._evaluate(weight_KD, bias_K, penalty)
             point.grad = torch.cat((scaling.stretch(gradient_KD).flatten(), gradient_K))
-            # The objective curves by the penalty or more in each weight, so it can't fall by more than this.
+            # Minimised over the bias, the objective curves by the penalty or more, so it can't fall by more than this.
             return _Value(value, gap=gradient_KD.square().sum().item() / (2 * penalty))
 
         converged = _minimise(objective, point.requires_grad_(), self._check)
@@ -136,11 +136,11 @@ class _Scaling:
     """
 
     def __init__(self, axes: Axes, penalty: float, classes: int) -> None:
-        curvature_R = (axes.variance_R * (1 / classes) * (1 - 1 / classes) + penalty).sqrt()
+        root_R = (axes.variance_R * (1 / classes) * (1 - 1 / classes) + penalty).sqrt()
         self._basis_DR = axes.basis_DR
-        self._rest = math.sqrt(curvature_R.min().square().item())
-        self._up_R = (curvature_R - self._rest).float()
-        self._down_R = (1 / curvature_R - 1 / self._rest).float()
+        self._rest = root_R.min().item()
+        self._up_R = (root_R - self._rest).float()
+        self._down_R = (1 / root_R - 1 / self._rest).float()
 
     def stretch(self, scaled_KD: Tensor) -> Tensor:
         """Weights from coordinates; its own transpose, so also the gradient by coordinates from that by weights."""

@@ -14,7 +14,7 @@ from trainer.data import Dataset
 from trainer.data.split import Split
 from trainer.data.stratify import stratified_split
 from trainer.device import Machine
-from trainer.features import extract
+from trainer.features import evaluation_mode, extract
 from trainer.knn import knn_accuracy
 from trainer.loader import ViewLoader
 from trainer.loss import loss_and_metrics
@@ -62,19 +62,14 @@ class OnlineScores:
         """
         assert self._pairs is not None
         batches = []
-        training = model.training
-        model.eval()
-        try:
-            with torch.no_grad():
-                for batch in self._pairs.fixed_pairs(self.validation_batch_size):
-                    with self._machine.autocast():
-                        z = model(self._pairs.views(batch))
-                    loss, metrics = loss_and_metrics(z, self._config.temperature)
-                    figures = (loss, metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos)
-                    batches.append(torch.stack([figure.float() for figure in figures]))
-                    self._check()
-        finally:
-            model.train(training)
+        with evaluation_mode(model), torch.no_grad():
+            for batch in self._pairs.fixed_pairs(self.validation_batch_size):
+                with self._machine.autocast():
+                    z = model(self._pairs.views(batch))
+                loss, metrics = loss_and_metrics(z, self._config.temperature)
+                figures = (loss, metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos)
+                batches.append(torch.stack([figure.float() for figure in figures]))
+                self._check()
         names = ("val_loss", "val_acc_top1", "val_acc_top5", "val_acc_mean_pos")
         means = torch.stack(batches).double().mean(dim=0).tolist()
         return dict(zip(names, means, strict=True)) | {"val_batch_size": self.validation_batch_size}

@@ -174,6 +174,14 @@ def test_a_constant_feature_changes_nothing(constant: float) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
 
 
+def test_a_feature_that_varies_by_its_rounding_alone_is_constant() -> None:
+    x, labels, *_ = train_and_test(300, 20)
+    last_bit = torch.randint(0, 2, (300, 1), generator=torch.Generator().manual_seed(0)) * 2.0**-23
+    probe = fit_probe(torch.cat((x, 1 + last_bit), dim=1), labels, CLASSES, 0, go_on, strengths=[1.0])
+    assert probe.std[-1] == 1
+    assert probe.std[0] != 1
+
+
 def test_features_that_say_nothing_give_the_class_shares() -> None:
     labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 30)
     probe = fit_probe(torch.ones(120, 5), labels, 3, 0, go_on)
