@@ -7,7 +7,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 
-CHECKS = {
+CHECKS: dict[str, list[str | Path]] = {
     "lint": [BIN / "ruff", "check", "."],
     "format": [BIN / "ruff", "format", "--check", "."],
     "spelling": [BIN / "codespell"],
@@ -26,9 +26,8 @@ def main() -> int:
         if subprocess.run(command, check=False).returncode != 0:
             failed.append(name)
         print(f"── {name}: {'failed' if name in failed else 'passed'} in {time.monotonic() - begun:.0f} s", flush=True)
-    print(
-        f"\n{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed{'; failed: ' if failed else ''}{', '.join(failed)}"
-    )
+    ending = f"; failed: {', '.join(failed)}" if failed else ""
+    print(f"\n{len(CHECKS) - len(failed)} of {len(CHECKS)} checks passed{ending}")
     return 1 if failed else 0
 
 

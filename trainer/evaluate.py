@@ -4,6 +4,7 @@ Features are taken in eval mode and without augmentation. Everything that is cho
 only scored, and all of it.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def evaluate(job: Job) -> None:
         model = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
         model.load_state_dict(payload["model"])
         job.reporter.note(f"evaluating step {payload['step']} of {source.name}")
-        dataset = load_dataset(config, job.warn)
+        # Only the labelled splits are scored, so what was pretrained on need not be read.
+        dataset = load_dataset(dataclasses.replace(config, split="train"), job.warn)
         rows = score_model(
             job, model, dataset, config, machine, step=payload["step"], source_id=source.id, baselines=wish.baselines
         )

@@ -4,6 +4,7 @@ Without --headless (how the dashboard launches it) everything it prints is meant
 """
 
 import argparse
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -158,8 +159,9 @@ def _fail(job: Job, error: Exception) -> int:
 
 def _leave(code: int) -> NoReturn:
     """End the process at once: everything is saved, and loader workers that are still there end with it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a pipe or a terminal that was closed meanwhile
+            stream.flush()
     os._exit(code)
 
 

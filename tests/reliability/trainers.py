@@ -76,6 +76,8 @@ _CONTROLS = {"": lambda: None, "unkeyed": _unkey_randomness}
 def _main(arguments: Sequence[str], log: str, control: str) -> None:
     from trainer.run import main
 
+    # What a trainer that was started by a command line has, and what a forked one does not inherit.
+    multiprocessing.set_start_method("fork", force=True)
     _CONTROLS[control]()
 
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -1,0 +1,46 @@
+"""Take the documentation's pictures of the dashboard: `python docs/take_pictures.py RUNS_DIR`.
+
+Each is the dashboard itself on that runs folder, at the sizes that it is made for, saved as SVG in docs/images.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from simclr_tui.app import DashboardApp
+
+IMAGES = Path(__file__).parent / "images"
+
+PICTURES: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
+    "dashboard-120x36": ((120, 36), ()),
+    "dashboard-80x24-list": ((80, 24), ()),
+    "dashboard-80x24-run": ((80, 24), ("enter",)),
+    "run-120x36": ((120, 36), ("enter",)),
+    "compare-120x36": ((120, 36), ("down", "space", "up")),
+    "new-run-120x36": ((120, 36), ("n",)),
+    "help-120x36": ((120, 36), ("question_mark",)),
+}
+"""Name of each picture: the terminal's size, and the keys that lead to it."""
+
+
+async def take(runs: Path, name: str) -> None:
+    """Open the dashboard, press the keys, and save what is shown."""
+    size, keys = PICTURES[name]
+    app = DashboardApp(runs)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(1.5)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.7)
+        (IMAGES / f"{name}.svg").write_text(app.export_screenshot(title="simclr-tui"), encoding="utf-8")
+
+
+async def main(runs: Path) -> None:
+    """Take all pictures, one after the other."""
+    IMAGES.mkdir(exist_ok=True)
+    for name in PICTURES:
+        await take(runs, name)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
