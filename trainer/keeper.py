@@ -14,6 +14,9 @@ from trainer.store.runs import RunStore
 COST_LIMIT = 0.01
 """Part of the time that checkpoints may take before the interval grows."""
 
+_WORTH_TELLING = 1.5
+"""How many times longer than it was said to be the interval must get to be said again."""
+
 
 class CheckpointKeeper:
     """Writes, announces, prunes and finds the checkpoints of one run."""
@@ -26,6 +29,7 @@ class CheckpointKeeper:
         self._config = config
         self._folder = checkpoint_dir(runs, run_id)
         self._interval_seconds = config.checkpoint_seconds
+        self._told_seconds = config.checkpoint_seconds
         self._saved_at = time.monotonic()
         self._cost_seconds = 0.0
 
@@ -74,7 +78,7 @@ class CheckpointKeeper:
         saved = checkpoint.save(self._folder, payload, manifest)
         self._cost_seconds = saved.seconds
         self._announce(saved, reason, knn_top1)
-        self._grow_interval(saved.seconds)
+        self._set_interval(saved.seconds)
         self._prune()
         return saved
 
@@ -93,13 +97,18 @@ class CheckpointKeeper:
             }
         )
 
-    def _grow_interval(self, cost_seconds: float) -> None:
-        # A person who asks for an interval of 0 wants every step saved, whatever it costs.
-        needed = cost_seconds / COST_LIMIT
-        if 0 < self._interval_seconds < needed:
-            self._interval_seconds = needed
-            message = f"a checkpoint takes {cost_seconds:.2g} s, so one is written every {needed:.0f} s from here on"
-            self._store.event(self._run_id, "checkpoint-interval", message)
+    def _set_interval(self, cost_seconds: float) -> None:
+        """Keep checkpoints at 1 % of the time or less, and say where that makes them rarer than was asked for."""
+        wanted = self._config.checkpoint_seconds
+        if wanted == 0:  # every step, whatever it costs
+            return
+        self._interval_seconds = max(wanted, cost_seconds / COST_LIMIT)
+        if self._interval_seconds > _WORTH_TELLING * self._told_seconds:
+            self._told_seconds = self._interval_seconds
+            words = f"one is written every {self._interval_seconds:.0f} s instead of every {wanted:.0f} s"
+            self._store.event(
+                self._run_id, "checkpoint-interval", f"a checkpoint takes {cost_seconds:.2g} s, so {words}"
+            )
 
     def _prune(self) -> None:
         """Delete what need not be kept, once the newer one is safe: the row first, so that nothing is announced

@@ -13,6 +13,7 @@ from simclr_tui.draft import common_fields, folded_fields
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.widgets.field_row import FieldRow
 from tests.simclr_tui.support import screen_text, toasts, wait_for_text, wait_until
+from trainer.presets import load_preset
 from trainer.state import run_state
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
@@ -123,7 +124,12 @@ async def test_a_launched_run_is_chosen_and_its_trainer_outlives_the_dashboard(r
         assert app.draft.typed == {}, "the next form is a fresh one"
     run = only_run(runs)
     settings = json.loads(run.config)
-    assert (run.name, run.preset, settings["seed"], settings["epochs"]) == ("mine", "demo", 7, 15)
+    assert (run.name, run.preset, settings["seed"], settings["epochs"]) == (
+        "mine",
+        "demo",
+        7,
+        load_preset("demo").config().epochs,
+    )
     assert run.pid is not None
     try:
         assert run_state(run, runs) in ("starting", "running")
