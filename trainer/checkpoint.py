@@ -1,7 +1,8 @@
 """Checkpoints that survive kill -9, and are checked before they are believed.
 
 Written as: bytes in memory → SHA-256 → temporary file → fsync → rename → fsync of the folder → manifest by the same
-way. The manifest is the commit mark: without it a file was never announced. torch.load does not notice a flipped
+way. The manifest names the file and is the commit mark: without it a file was never announced, and a step that is saved
+again has a file of its own until the manifest has changed over. torch.load does not notice a flipped
 bit (its zip reader is built without CRC checks), so the digest is compared before anything is loaded, and loading
 is `weights_only`, so that a file from elsewhere can't run code.
 """
@@ -10,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,17 @@ FORMAT = 1
 Report = Callable[[str, str], None]
 """Told (kind, message) of what a person should know."""
 
+Manifest = dict[str, Any]
+_FILE = re.compile(r"step-\d+-[0-9a-f]{8}\.pt")
+
+
+class UnusableError(ValueError):
+    """A checkpoint that is whole and not this run's: of other settings, or of another version."""
+
+
+class DamagedError(ValueError):
+    """A checkpoint whose bytes are not those that were written."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saved:
@@ -31,6 +44,7 @@ class Saved:
     step: int
     epoch: int
     path: Path
+    manifest: Path
     bytes: int
     sha256: str
     seconds: float
@@ -54,18 +68,27 @@ def save(folder: Path, payload: dict[str, Any], manifest: dict[str, Any]) -> Sav
     torch.save(payload, buffer)
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()
-    path = folder / f"step-{manifest['step']}.pt"
+    path = folder / f"step-{manifest['step']}-{digest[:8]}.pt"
     write_durably(path, data)
     manifest = {**manifest, "format": FORMAT, "file": path.name, "bytes": len(data), "sha256": digest}
-    write_durably(path.with_suffix(".json"), json.dumps(manifest, indent=1, sort_keys=True).encode())
+    manifest_path = _manifest_path(folder, manifest["step"])
+    write_durably(manifest_path, json.dumps(manifest, indent=1, sort_keys=True).encode())
+    for older in folder.glob(f"step-{manifest['step']}-*.pt"):
+        if older != path:
+            older.unlink()
     return Saved(
         step=manifest["step"],
         epoch=manifest["epoch"],
         path=path,
+        manifest=manifest_path,
         bytes=len(data),
         sha256=digest,
         seconds=time.perf_counter() - started,
     )
+
+
+def _manifest_path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step}.json"
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -101,64 +124,110 @@ def steps_on_disk(folder: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def load(folder: Path, step: int, config_digest: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def load(folder: Path, step: int, fits: Callable[[Manifest], bool]) -> tuple[dict[str, Any], Manifest]:
     """Verify and load one checkpoint: its payload, on the CPU, and its manifest.
 
+    Args:
+        folder: of the run's checkpoints.
+        step: of the checkpoint.
+        fits: whether a manifest is of the settings that are wanted.
+
     Raises:
-        ValueError: it is damaged, of another format or of another config; the message says which.
+        DamagedError: its bytes are not those that were written; the message says what is wrong.
+        UnusableError: it is of another format or of other settings.
+        FileNotFoundError: there is none of that step.
     """
-    manifest_file = folder / f"step-{step}.json"
+    manifest = _read_manifest(folder, step)
+    if manifest.get("format") != FORMAT:
+        raise UnusableError(f"it is of format {manifest.get('format')}, and this version reads {FORMAT}")
+    if not fits(manifest):
+        raise UnusableError("it was made with other settings")
     try:
-        manifest = json.loads(manifest_file.read_bytes())
-        data = (folder / f"step-{step}.pt").read_bytes()
-    except (OSError, ValueError) as error:
-        raise ValueError(f"it cannot be read ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("step") != step:
-        raise ValueError("its manifest is not one of this checkpoint and version")
+        data = (folder / manifest["file"]).read_bytes()
+    except OSError as error:
+        raise DamagedError(f"it cannot be read ({error.strerror})") from error
     if len(data) != manifest.get("bytes") or hashlib.sha256(data).hexdigest() != manifest.get("sha256"):
-        raise ValueError("its bytes are not those that were written")
-    if manifest.get("config_digest") != config_digest:
-        raise ValueError("it was made with other settings")
+        raise DamagedError("its bytes are not those that were written")
     try:
         payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"it cannot be loaded ({type(error).__name__})") from error
+        raise DamagedError(f"it cannot be loaded ({type(error).__name__})") from error
     return payload, manifest
 
 
-def latest_valid(folder: Path, config_digest: str, report: Report) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def _read_manifest(folder: Path, step: int) -> Manifest:
+    try:
+        manifest = json.loads(_manifest_path(folder, step).read_bytes())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"its manifest cannot be read ({error})") from error
+    if isinstance(manifest, dict) and manifest.get("step") == step and _FILE.fullmatch(str(manifest.get("file"))):
+        return manifest
+    raise DamagedError("its manifest is not one of this checkpoint")
+
+
+def latest_valid(
+    folder: Path, fits: Callable[[Manifest], bool], report: Report, *, owner: bool
+) -> tuple[dict[str, Any], Manifest] | None:
     """The newest checkpoint that verifies, or None where no checkpoint was ever announced.
 
-    A damaged one is set aside under another name, never deleted, and reported.
+    Args:
+        folder: of the run's checkpoints.
+        fits: whether a manifest is of the settings that are wanted.
+        report: told of each that is passed over.
+        owner: True for the run's trainer. It sets damaged ones aside under another name, and deletes none; anybody
+            else leaves the folder as it is, since the trainer may be changing it.
 
     Raises:
-        ValueError: there were checkpoints and none verifies.
+        DamagedError: there were checkpoints and none can be used.
     """
     steps = steps_on_disk(folder)
     for step in steps:
         try:
-            found = load(folder, step, config_digest)
-        except ValueError as error:
-            set_aside(folder, step)
-            report("checkpoint-damaged", f"checkpoint of step {step} set aside: {error}")
+            found = load(folder, step, fits)
+        except FileNotFoundError:
+            continue  # deleted by its trainer meanwhile
+        except UnusableError as error:
+            report("checkpoint-skipped", f"checkpoint of step {step} passed over: {error}")
+            continue
+        except DamagedError as error:
+            if owner:
+                set_aside(folder, step)
+            report(
+                "checkpoint-damaged", f"checkpoint of step {step} {'set aside' if owner else 'passed over'}: {error}"
+            )
             continue
         if step != steps[0]:
-            report("checkpoint-fallback", f"going on from step {step}, since newer checkpoints are damaged")
+            report("checkpoint-fallback", f"going on from step {step}, since newer checkpoints can't be used")
         return found
-    if steps:
-        raise ValueError(f"none of {len(steps)} checkpoints verifies")
+    if steps or any(folder.glob("*.damaged")):
+        raise DamagedError("none that was written verifies")
     return None
 
 
 def set_aside(folder: Path, step: int) -> None:
     """Rename a damaged checkpoint so that it is neither used nor lost."""
-    for suffix in (".json", ".pt"):
-        path = folder / f"step-{step}{suffix}"
+    for path in (_manifest_path(folder, step), *folder.glob(f"step-{step}-*.pt")):
         if path.exists():
-            path.replace(path.with_suffix(suffix + ".damaged"))
+            path.replace(path.with_name(path.name + ".damaged"))
 
 
 def remove(folder: Path, step: int) -> None:
     """Delete a checkpoint that is no longer kept, its manifest first so that no half of it is announced."""
-    (folder / f"step-{step}.json").unlink(missing_ok=True)
-    (folder / f"step-{step}.pt").unlink(missing_ok=True)
+    _manifest_path(folder, step).unlink(missing_ok=True)
+    for path in folder.glob(f"step-{step}-*.pt"):
+        path.unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Delete what a killed trainer left half done: temporary files, and weights that no manifest names."""
+    announced = set()
+    for step in steps_on_disk(folder):
+        try:
+            announced.add(_read_manifest(folder, step)["file"])
+        except ValueError:
+            return  # a damaged manifest: nothing is deleted that it may have named
+    for path in (*folder.glob("*.tmp"), *folder.glob("step-*.pt")):
+        if path.name not in announced:
+            path.unlink()

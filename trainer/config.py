@@ -13,6 +13,7 @@ from trainer.errors import ConfigError
 from trainer.settings import Setting, check_all, fields_of
 
 DATASETS = ("stl10", "cifar10", "shapes", "folder:PATH")
+FOLDER = "folder:"
 SPLITS = ("auto", "train", "test", "unlabeled", "train+unlabeled")
 
 
@@ -48,6 +49,8 @@ class _Serialised:
     def digest(self) -> str:
         """SHA-256 over the settings that can change a result, in hexadecimal."""
         values = {f.name: getattr(self, f.name) for f in fields_of(type(self)) if f.setting.results}
+        if str(values.get("dataset")).startswith(FOLDER):
+            values["dataset"] = FOLDER  # where the images lie is not what they are, which has a fingerprint of its own
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -158,10 +161,11 @@ class PretrainConfig(_Serialised):
     seed: Annotated[int, Setting(group="Optimisation", low=0, high=2**31 - 1, common=True)] = 42
     """Everything random is a function of it."""
 
-    device: Annotated[str, Setting(group="Machine", common=True)] = "auto"
+    device: Annotated[str, Setting(group="Machine", common=True, results=False)] = "auto"
     """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Setting(group="Machine")] = "auto"
-    """Autocast type of the network; auto is bfloat16 on CUDA and float32 on a CPU. The loss is always float32."""
+    """Autocast type of the network; auto is bfloat16 on a CUDA device that computes in it, else float32. The loss is
+    always float32."""
     channels_last: Annotated[Literal["auto", "yes", "no"], Setting(group="Machine")] = "auto"
     """Memory layout of images and weights; auto is yes on CUDA and no on a CPU."""
     deterministic: Annotated[Literal["auto", "yes", "no"], Setting(group="Machine")] = "auto"

@@ -5,6 +5,7 @@ is recorded and the exit code. A handler only sets a flag, so nothing is ever cu
 is ignored: a run that loses its terminal goes on.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -87,14 +88,32 @@ class Control:
         names = [command.command for command in self._store.pending_commands(self._run_id)]
         if "save" in names and not {"pause", "stop"} & set(names):
             self._save = True
-            self._store.take_commands(self._run_id, "saving")
+            self._take("saving")
         if "pause" in names or "stop" in names:
             self._command = Intent.STOP if "stop" in names else Intent.PAUSE
 
     def refuse(self, outcome: str) -> None:
-        """Drop what the store asked for, because it can't be done now. Commits."""
+        """Drop what the store asked for, because it can't be done now. Commits, if the store can be written."""
         self._command = None
-        self._store.take_commands(self._run_id, outcome)
+        self._take(outcome)
+
+    def _take(self, outcome: str) -> None:
+        try:
+            self._store.take_commands(self._run_id, outcome)
+        except StoreError:
+            return  # a full disk; the command stays and is taken up once there is space
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, but not past a signal.
+
+        Raises:
+            EndRequested: SIGTERM or SIGINT came. What the store asks for can't be done while this waits.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self._signal is not None:
+                raise EndRequested(Intent.INTERRUPT if self._signal == signal.SIGINT else Intent.TERMINATE)
+            time.sleep(0.1)
 
     def take_save(self) -> bool:
         """Whether a checkpoint was asked for since the last call."""
@@ -135,4 +154,5 @@ class Control:
                 exit_code=int(intent.exit_code),
             )
         except StoreError as error:
-            print(f"the end of the run could not be recorded: {error}", flush=True)  # noqa: T201
+            with contextlib.suppress(OSError):
+                print(f"the end of the run could not be recorded: {error}", flush=True)  # noqa: T201

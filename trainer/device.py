@@ -59,7 +59,7 @@ def prepare(
     """Settle the machine settings and tell torch. Changes the process's global state.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or does not compute in the precision that was asked for.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -71,7 +71,7 @@ def prepare(
         _keep_freed_pages()
     machine = Machine(
         device=chosen,
-        autocast_dtype=torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and cuda) else None,
+        autocast_dtype=_autocast_dtype(precision, cuda=cuda),
         channels_last=channels_last == "yes" or (channels_last == "auto" and cuda),
         deterministic=deterministic in ("yes", "auto"),
     )
@@ -81,6 +81,14 @@ def prepare(
     torch.backends.cudnn.deterministic = machine.deterministic
     torch.backends.cudnn.benchmark = not machine.deterministic
     return machine
+
+
+def _autocast_dtype(precision: str, *, cuda: bool) -> torch.dtype | None:
+    """bfloat16 where it is asked for, or by itself on a CUDA device that has it: autocast refuses an emulated one."""
+    has_it = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not has_it:
+        raise ConfigError("precision", "this CUDA device does not compute in bfloat16; choose float32 or auto")
+    return torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and cuda and has_it) else None
 
 
 def _keep_freed_pages() -> None:

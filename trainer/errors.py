@@ -24,7 +24,6 @@ class ExitCode(IntEnum):
     FINISHED = 0
     FAILED = 1
     USAGE = 2
-    HUNG = 70
     TRY_AGAIN = 75
     SIGINT = 130
     SIGTERM = 143

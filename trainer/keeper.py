@@ -7,12 +7,15 @@ from typing import Any
 from trainer import checkpoint
 from trainer.checkpoint import Saved
 from trainer.config import PretrainConfig
-from trainer.errors import CheckpointError
+from trainer.errors import CheckpointError, ConfigError
 from trainer.paths import checkpoint_dir
 from trainer.store.runs import RunStore
 
 COST_LIMIT = 0.01
 """Part of the time that checkpoints may take before the interval grows."""
+
+RETRY_SECONDS = 20.0
+"""Seconds from a checkpoint that could not be written to the next try."""
 
 _WORTH_TELLING = 1.5
 """How many times longer than it was said to be the interval must get to be said again."""
@@ -31,12 +34,18 @@ class CheckpointKeeper:
         self._interval_seconds = config.checkpoint_seconds
         self._told_seconds = config.checkpoint_seconds
         self._saved_at = time.monotonic()
+        self._retry_at = 0.0
         self._cost_seconds = 0.0
 
     @property
     def due(self) -> bool:
-        """Whether the interval since the last checkpoint, or the last try, is over."""
-        return time.monotonic() - self._saved_at >= self._interval_seconds
+        """Whether the interval since the last checkpoint is over, and that since a try that failed."""
+        now = time.monotonic()
+        return now - self._saved_at >= self._interval_seconds and now >= self._retry_at
+
+    def put_off(self) -> None:
+        """After a try that failed: let some time pass before the next one."""
+        self._retry_at = time.monotonic() + RETRY_SECONDS
 
     def is_better(self, knn_top1: float | None) -> bool:
         """Whether a kNN score beats that of every kept checkpoint, and saving now costs little enough."""
@@ -72,7 +81,6 @@ class CheckpointKeeper:
             "epoch": epoch,
             "reason": reason,
             "knn_top1": knn_top1,
-            "config_digest": self._config.digest(),
             "config": self._config.to_json(),
         }
         saved = checkpoint.save(self._folder, payload, manifest)
@@ -133,23 +141,36 @@ class CheckpointKeeper:
         every = self._config.keep_every_epochs
         return bool(every) and epoch % every == 0
 
-    def newest(self, *, step: int = 0) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    def newest(self, *, step: int = 0, owner: bool = False) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Payload and manifest of the newest checkpoint that verifies, or of one step; None where none was announced.
 
+        Args:
+            step: 0 takes the newest one.
+            owner: True for the run's own trainer, which sets damaged ones aside and tidies up.
+
         Raises:
-            CheckpointError: there are checkpoints and none verifies.
+            CheckpointError: there are checkpoints and none can be used, or that of the step can't.
         """
-        digest = self._config.digest()
+        if owner and self._folder.is_dir():
+            checkpoint.tidy(self._folder)
         try:
             if step:
-                return checkpoint.load(self._folder, step, digest)
-            return checkpoint.latest_valid(self._folder, digest, self._report)
-        except ValueError as error:
+                return checkpoint.load(self._folder, step, self._fits)
+            return checkpoint.latest_valid(self._folder, self._fits, self._report, owner=owner)
+        except (ValueError, FileNotFoundError) as error:
             which = f"step {step}" if step else "the run"
+            reason = "there is none" if isinstance(error, FileNotFoundError) else error
             raise CheckpointError(
-                f"{self._folder}: no checkpoint of {which} can be used, {error}; restore the folder from a copy, "
+                f"{self._folder}: no checkpoint of {which} can be used, {reason}; restore the folder from a copy, "
                 "or launch a new run"
             ) from error
+
+    def _fits(self, manifest: dict[str, Any]) -> bool:
+        """Whether a checkpoint was made with settings of the same result; ones added since have their defaults."""
+        try:
+            return PretrainConfig.from_json(manifest["config"]).digest() == self._config.digest()
+        except (ConfigError, KeyError, TypeError, ValueError):
+            return False
 
     def _report(self, kind: str, message: str) -> None:
         self._store.event(self._run_id, kind, message, level="warning")

@@ -26,6 +26,8 @@ from trainer.recorder import Recorder, StepRecord
 from trainer.report import duration
 from trainer.timing import DeviceClock
 
+_INSIST_SECONDS = 5.0
+
 
 @dataclass(slots=True)
 class TrainState:
@@ -144,12 +146,12 @@ def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
 def _close_epoch(training: Training, state: TrainState, epoch: int) -> None:
     """Score the epoch, write its row, and save where that is due."""
     figures = _measure(training, state, epoch)
+    _insist(training, f"epoch {epoch}", lambda: _put_epoch(training, state, epoch, figures))
     state.closed_epochs = epoch
-    knn_top1 = figures.get("knn_top1")
-    training.job.store.put_epoch(training.job.run.id, epoch, _epoch_row(training, state, epoch) | figures)
     state.clock.next_epoch()
+    knn_top1 = figures.get("knn_top1")
     if epoch == training.config.epochs:
-        _save(training, state, epoch, "final", knn_top1)
+        _insist(training, "the final checkpoint", lambda: _write(training, state, epoch, "final", knn_top1))
     elif training.keeper.is_milestone(epoch):
         _save(training, state, epoch, "milestone", knn_top1)
     elif training.keeper.is_better(knn_top1):
@@ -168,16 +170,49 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
             _give_way(training, state, epoch, end.intent)
 
 
-def _epoch_row(training: Training, state: TrainState, epoch: int) -> dict[str, Any]:
-    """The epoch's means, from its committed steps, so that an interruption in its middle loses none of them."""
-    steps = training.job.store.epoch_means(training.job.run.id, epoch)
+def _put_epoch(training: Training, state: TrainState, epoch: int, figures: dict[str, Any]) -> None:
+    """Write the epoch's row: means of its committed steps, so that an interruption in its middle loses none of them.
+
+    Raises:
+        StoreError: the steps or the row could not be committed.
+    """
+    _commit_steps(training, state)
     t_train = state.clock.train_seconds
-    return {
-        **steps,
+    times = {
         "t_train": t_train,
         "t_epoch": state.clock.epoch_seconds,
         "images_per_second": training.loader.images_per_epoch() / t_train,
     }
+    job = training.job
+    job.store.put_epoch(job.run.id, epoch, job.store.epoch_means(job.run.id, epoch) | times | figures)
+
+
+def _commit_steps(training: Training, state: TrainState) -> None:
+    """Commit every step that was taken.
+
+    Raises:
+        StoreError: the store refused.
+        NonFiniteError: a loss or its gradient is not finite.
+    """
+    training.recorder.flush(trained_seconds=state.clock.trained_seconds, retry=True)
+    if not training.recorder.all_committed:
+        raise StoreError("steps that were taken could not be committed")
+
+
+def _insist(training: Training, what: str, write: Callable[[], None]) -> None:
+    """Write what must not be left out. On a full disk wait for space, since going on would lose it.
+
+    Raises:
+        EndRequested: a signal came while waiting; the last checkpoint stands.
+    """
+    while True:
+        try:
+            write()
+        except (OSError, StoreError) as error:
+            training.job.reporter.note(f"{what} not written ({error}); training waits, free some space")
+            training.job.control.wait(_INSIST_SECONDS)
+        else:
+            return
 
 
 def _give_way(training: Training, state: TrainState, epoch: int, intent: Intent) -> None:
@@ -203,25 +238,19 @@ def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_to
     Raises:
         NonFiniteError: the weights are spoilt and must not be saved.
     """
-    job = training.job
     try:
         _write(training, state, epoch, reason, knn_top1)
     except (OSError, StoreError) as error:
+        training.keeper.put_off()
         message = f"checkpoint of step {state.step} not written ({error}); training goes on, free some space"
-        job.reporter.note(message)
-        try:
-            job.store.event(job.run.id, "checkpoint-failed", message, level="error", step=state.step)
-        except StoreError:
-            job.reporter.note("the store could not be written either")
+        training.job.event("checkpoint-failed", message, level="error", step=state.step)
         return False
     return True
 
 
 def _write(training: Training, state: TrainState, epoch: int, reason: str, knn_top1: float | None) -> None:
-    training.recorder.flush(trained_seconds=state.clock.trained_seconds, retry=True)
-    if not training.recorder.all_committed:
-        # A run would go on from this checkpoint, and the steps before it that no row tells of would be lost.
-        raise StoreError("the steps before it could not be committed")
+    # A run goes on from its checkpoint: steps before it that no row tells of would be lost for good.
+    _commit_steps(training, state)
     with state.clock.aside():
         training.keeper.save(state.payload(), step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
 

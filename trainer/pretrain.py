@@ -38,7 +38,7 @@ def pretrain(job: Job) -> None:
         deterministic=config.deterministic,
     )
     with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
-        _record_fingerprint(job, machine)
+        _record_fingerprint(job, config, machine)
         job.reporter.note(f"loading {config.dataset}")
         dataset = load_dataset(config, job.warn)
         training, state = _build(job, config, machine, dataset)
@@ -49,18 +49,26 @@ def pretrain(job: Job) -> None:
             show_table(job, rows, dataset)
 
 
-def _record_fingerprint(job: Job, machine: Machine) -> None:
+def _record_fingerprint(job: Job, config: PretrainConfig, machine: Machine) -> None:
     """Note what the run's bits depend on, and what of it changed since it was made."""
     now = fingerprint(machine)
     if job.run.fingerprint:
         changed = differences(json.loads(job.run.fingerprint), now)
         if changed:
+            _refuse_another_kind_of_device(job, config, machine)
             words = "; ".join(changed)
             job.warn("exactness", f"exactness not promised from here on, since this changed: {words}")
             job.store.update_run(job.run.id, exactness=f"not promised: {words}")
         return
     exactness = "promised" if machine.deterministic else "not promised: --deterministic no"
     job.store.update_run(job.run.id, fingerprint=json.dumps(now), exactness=exactness, device=machine.name)
+
+
+def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Machine) -> None:
+    """A run that began on a GPU does not go on for days on a CPU just because the GPU is gone."""
+    began_on_cuda = json.loads(job.run.fingerprint or "{}").get("cuda") is not None
+    if config.device == "auto" and began_on_cuda and not machine.is_cuda:
+        raise ConfigError("device", f"the GPU that {job.run.name} began on is not there; give --device cpu to go on so")
 
 
 def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
@@ -81,7 +89,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         config=config,
         machine=machine,
         loader=loader,
-        recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step),
+        recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step, say=job.reporter.note),
         device_clock=clock,
         keeper=keeper,
         measure_epoch=OnlineScores(dataset, config, machine, job.control.check),
@@ -94,7 +102,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
 
 def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Dataset, steps_per_epoch: int) -> None:
     """Go on from the newest checkpoint that verifies, if there is one."""
-    found = keeper.newest()
+    found = keeper.newest(owner=True)
     if found is None:
         return
     payload, manifest = found

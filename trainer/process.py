@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,14 @@ class RunLock:
     def release(self) -> None:
         """Let the lock go; others see the run as no longer alive from here on."""
         self._file.close()
+
+
+@contextmanager
+def making_runs(runs: Path) -> Iterator[None]:
+    """Let one process at a time look for a run by its name and make it, so that two don't make it twice."""
+    with (runs / "runs.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def lock_holder(runs: Path, run_id: str) -> int | None:

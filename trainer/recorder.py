@@ -7,6 +7,7 @@ committed: a resumed run can't leave a gap.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,11 +40,21 @@ class StepRecord:
 class Recorder:
     """Collects the steps of a run and writes them in batches."""
 
-    def __init__(self, store: RunStore, run_id: str, clock: DeviceClock, *, resumed_after: int) -> None:
-        """Args: the store and run, the clock of the spans, and the step that training goes on after."""
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        clock: DeviceClock,
+        *,
+        resumed_after: int,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Args: the store and run, the clock of the spans, the step that training goes on after, and where to say
+        what the store could not take."""
         self._store = store
         self._run_id = run_id
         self._clock = clock
+        self._say = say
         self._waiting: list[StepRecord] = []
         self._rows: list[StepRow] = []
         self._flushed_at = time.monotonic()
@@ -84,7 +95,7 @@ class Recorder:
                 f"loss {bad.loss} with gradient norm {bad.grad_norm} at step {bad.step} (learning rate {bad.lr:.3g}); "
                 "lower --learning-rate or raise --temperature, then launch a new run"
             )
-            self._store.event(self._run_id, "non-finite", message, level="error", step=bad.step)
+            self._tell("non-finite", message, level="error", step=bad.step)
             raise NonFiniteError(message)
 
     def _fetch(self) -> StepRow | None:
@@ -116,7 +127,7 @@ class Recorder:
             self._store.append(self._run_id, self._rows, trained_seconds=trained_seconds)
         except StoreError as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
-            print(f"{error}; {len(self._rows)} steps wait for the next try", flush=True)  # noqa: T201
+            self._say(f"{error}; {len(self._rows)} steps wait for the next try")
             return
         self._rows = []
 
@@ -141,4 +152,11 @@ class Recorder:
         else:
             message = f"replay differs from step {self._replay_differs} on; compare the run's fingerprint events"
             level = "warning"
-        self._store.event(self._run_id, "replay", message, level=level)
+        self._tell("replay", message, level=level)
+
+    def _tell(self, kind: str, message: str, *, level: str, step: int | None = None) -> None:
+        """Record an event, or say it where the store can't be written: it must not stand in for what it tells of."""
+        try:
+            self._store.event(self._run_id, kind, message, level=level, step=step)
+        except StoreError:
+            self._say(message)

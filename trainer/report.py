@@ -28,12 +28,19 @@ class Reporter(Protocol):
         """Leave the terminal as it was."""
 
 
+class _Console(Console):
+    """A console that never ends the process: Rich's own answers a closed pipe with SystemExit."""
+
+    def on_broken_pipe(self) -> None:
+        """Whoever read has stopped, and the run goes on."""
+
+
 class LineReporter:
     """A line now and then, for logs and pipes. A pipe that was closed is no reason to end a run."""
 
     def __init__(self) -> None:
         """Nothing is printed yet."""
-        self._console = Console(width=100, soft_wrap=True, highlight=False)
+        self._console = _Console(width=100, soft_wrap=True, highlight=False)
         self._printed_at = 0.0
         self._stage = ""
 
@@ -69,7 +76,7 @@ class LiveReporter:
 
     def __init__(self) -> None:
         """Draw the empty bar."""
-        self._console = Console(highlight=False)
+        self._console = _Console(highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),

@@ -5,10 +5,12 @@ Without --headless (how the dashboard launches it) everything it prints is meant
 
 import argparse
 import contextlib
+import errno
 import faulthandler
 import importlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +18,18 @@ from typing import NoReturn
 
 from trainer.config import PretrainConfig
 from trainer.control import Control, EndRequested
-from trainer.errors import ExitCode, StoreError, TrainerError, UnknownRunError, UsageError
+from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
 from trainer.job import Job
 from trainer.options import OptionParser, add_settings, given
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.presets import load_preset, preset_names
-from trainer.process import RunLock, identity
+from trainer.process import RunLock, identity, making_runs
 from trainer.report import Reporter, duration, make_reporter
 from trainer.start import change_settings, new_pretrain_run
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
 
+_BEGUN_AT = time.time()
 _JOBS = {"pretrain": "trainer.pretrain", "evaluate": "trainer.evaluate"}
 
 
@@ -40,18 +43,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = _find_or_make(store, options)
         lock = RunLock(runs, run.id)
         try:
-            if run.kind == "pretrain":
-                run = change_settings(store, run, given(options, PretrainConfig))
+            # Read again: until the lock was held another trainer may have moved it.
+            run = change_settings(store, store.run(run.id), given(options, PretrainConfig))
             return _hold(store, runs, run, reporter, unattended=bool(options.resume_or_start))
         finally:
             store.close()
             lock.release()
     except TrainerError as error:
         reporter.close()
-        print(f"trainer: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        _complain(str(error))
         return error.exit_code
     finally:
         reporter.close()
+
+
+def _complain(sentence: str) -> None:
+    """Say on stderr why nothing came of it; a terminal or disk that can't take it changes nothing."""
+    with contextlib.suppress(OSError):
+        print(f"trainer: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _parser() -> OptionParser:
@@ -65,7 +74,9 @@ def _parser() -> OptionParser:
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(
-        "--preset", metavar=f"{{{','.join(preset_names())}}}", help="settings to begin with [default stl10]"
+        "--preset",
+        metavar=f"{{{','.join(preset_names())}}}",
+        help="settings to begin with [default none: the tutorial's recipe]",
     )
     run.add_argument("--name", default="", metavar="NAME", help="what to call the run [default made from its settings]")
     which = run.add_mutually_exclusive_group()
@@ -79,20 +90,28 @@ def _parser() -> OptionParser:
 
 def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
     """The run that the command line means; a new one where it names none."""
-    settings = given(options, PretrainConfig)
-    wanted = options.run or options.resume_or_start
-    if options.run and (options.preset or options.name):
-        raise UsageError("--run: a run keeps its preset and its name; leave --preset and --name out")
-    if wanted:
-        try:
-            return store.find(wanted)
-        except UnknownRunError:
-            if options.run:
-                raise
-            options.name = options.name or wanted
-    preset = load_preset(options.preset) if options.preset else None
-    config = preset.config(**settings) if preset else PretrainConfig.from_values(settings)
-    return store.run(new_pretrain_run(store, config, preset=options.preset, name=options.name))
+    if options.run:
+        if options.preset or options.name:
+            raise UsageError("--run: a run keeps its preset and its name; leave --preset and --name out")
+        return store.find(options.run)
+    name = options.resume_or_start
+    with making_runs(store.runs_path):
+        if name:
+            same = (run for run in store.runs() if run.kind == "pretrain" and name in (run.id, run.name))
+            found = next(same, None)
+            if found is not None:
+                _check_preset(found, options.preset)
+                return found
+        settings = given(options, PretrainConfig)
+        preset = load_preset(options.preset) if options.preset else None
+        config = preset.config(**settings) if preset else PretrainConfig.from_values(settings)
+        return store.run(new_pretrain_run(store, config, preset=options.preset, name=options.name or name or ""))
+
+
+def _check_preset(run: Run, preset: str | None) -> None:
+    if preset and preset != run.preset:
+        made_with = f"preset {run.preset}" if run.preset else "no preset"
+        raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
 def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattended: bool) -> int:
@@ -106,7 +125,8 @@ def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattend
     control = Control(store, run.id)
     control.listen()
     again = run.lifecycle not in ("created", "launched") or run.step is not None
-    store.take_commands(run.id, "outdated")
+    # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
+    store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
     store.lifecycle(
         run.id,
         "resumed" if again else "started",
@@ -143,18 +163,37 @@ def _do(job: Job) -> None:
 
 def _fail(job: Job, error: Exception) -> int:
     """Record why the run failed: a sentence for what a person can mend, a traceback in the log for a bug."""
-    is_ours = isinstance(error, TrainerError)
-    code = error.exit_code if isinstance(error, TrainerError) else ExitCode.FAILED
-    message = str(error) if is_ours else f"{type(error).__name__}: {error}; the traceback is in the run's log"
-    if not is_ours:
-        traceback.print_exception(error)
+    ours = error if isinstance(error, TrainerError) else _translate(error)
+    code = ours.exit_code if ours else ExitCode.FAILED
+    message = str(ours) if ours else f"{type(error).__name__}: {error}; the traceback is in the run's log"
+    if ours is None:
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
     try:
         job.store.lifecycle(job.run.id, "failed", message, level="error", exit_code=int(code))
     except StoreError as second:
-        print(f"trainer: {second}", file=sys.stderr, flush=True)  # noqa: T201
+        _complain(str(second))
     job.reporter.close()
-    print(f"trainer: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    _complain(message)
     return code
+
+
+def _translate(error: Exception) -> TrainerError | None:
+    """What torch and the system raise for reasons that a person can mend, as a sentence with the remedy."""
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return TrainerError(
+            "--batch-size: the device has too little memory for it; launch a run with a smaller one, with "
+            "--cache ram instead of vram, or on another --device"
+        )
+    if isinstance(error, RuntimeError) and "DataLoader" in text:
+        return TrainerError(
+            f"--num-workers: a loader worker was lost ({text.splitlines()[0]}); resume with fewer workers, and look "
+            "whether memory or /dev/shm is full"
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return TrainerError(f"the disk is full ({error.filename or 'no file is named'}); free some space and resume")
+    return None
 
 
 def _leave(code: int) -> NoReturn:

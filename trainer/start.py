@@ -3,10 +3,11 @@
 import dataclasses
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
-from trainer.config import EvaluateConfig, PretrainConfig
-from trainer.errors import ConfigError, StoreError, UsageError
+from trainer.config import FOLDER, EvaluateConfig, PretrainConfig
+from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.process import identity, launch, wait_until_free
 from trainer.settings import fields_of
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
@@ -19,9 +20,15 @@ _RELEASE_SECONDS = 15.0
 def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | None = None, name: str = "") -> str:
     """Add a pretraining run that has not started; its id. Commits.
 
-    The number of threads is settled here: bits depend on it, so a resumed run must use the same.
+    The number of threads is settled here: bits depend on it, so a resumed run must use the same. So are paths, since
+    a run may be resumed from another folder.
     """
-    config = dataclasses.replace(config, threads=config.threads or available_cores())
+    config = dataclasses.replace(
+        config,
+        threads=config.threads or available_cores(),
+        dataset=_absolute(config.dataset),
+        data_dir=str(Path(config.data_dir).expanduser().absolute()),
+    )
     return store.create_run(
         kind="pretrain",
         name=name.strip() or _default_name(store, config, preset),
@@ -52,6 +59,7 @@ def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
 
     Raises:
         UsageError: the run is alive or finished, so there is nothing to start.
+        BusyError: its last trainer takes long to end.
         StoreError: its log cannot be written.
     """
     run = store.run(run_id)
@@ -61,7 +69,8 @@ def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
     if state not in RESUMABLE_STATES:
         raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
     # A trainer that has just said "paused" may need a moment more to end.
-    wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS)
+    if not wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS):
+        raise BusyError(f"the last trainer of {run.name} has not ended yet; try again in a moment")
     # The event comes before the process, which would otherwise find its own "started" overwritten.
     store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None)
     try:
@@ -86,13 +95,22 @@ def change_settings(store: RunStore, run: Run, changes: dict[str, Any]) -> Run:
 
     Raises:
         ConfigError: a setting could change the result, or its value is wrong.
+        UsageError: the run is a job that has no such settings.
     """
+    if run.kind != "pretrain":
+        if changes:
+            raise UsageError(f"{run.name} is of kind {run.kind} and takes no settings; leave them out")
+        return run
     config = PretrainConfig.from_json(run.config)
-    changed = {name: value for name, value in changes.items() if getattr(config, name) != value}
+    wanted = changes | {"dataset": _absolute(changes["dataset"])} if "dataset" in changes else changes
+    changed = {name: value for name, value in wanted.items() if getattr(config, name) != value}
+    if changed.get("threads") == 0:  # as many as the run was made with
+        del changed["threads"]
     if not changed:
         return run
+    moved = config.dataset.startswith(FOLDER) and str(changed.get("dataset", "")).startswith(FOLDER)
     for field in fields_of(PretrainConfig):
-        if field.name in changed and field.setting.results:
+        if field.name in changed and field.setting.results and not (field.name == "dataset" and moved):
             reason = (
                 f"{run.name} was made with {getattr(config, field.name)}, and another value would change its result"
             )
@@ -101,6 +119,13 @@ def change_settings(store: RunStore, run: Run, changes: dict[str, Any]) -> Run:
     words = ", ".join(f"{name} {getattr(config, name)} → {value}" for name, value in changed.items())
     store.event(run.id, "settings", f"settings changed: {words}")
     return store.run(run.id)
+
+
+def _absolute(dataset: str) -> str:
+    """A data set whose folder, if it is one, can be found from anywhere."""
+    if not dataset.startswith(FOLDER):
+        return dataset
+    return FOLDER + str(Path(dataset.removeprefix(FOLDER)).expanduser().absolute())
 
 
 def available_cores() -> int:

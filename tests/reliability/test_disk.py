@@ -2,12 +2,13 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, steps, until
+from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, scores, steps, until
 from trainer import checkpoint
 from trainer.paths import checkpoint_dir
 from trainer.store import RunStore
@@ -24,29 +25,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def test_a_full_disk_at_a_checkpoint_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
+    """It stays full over checkpoints and the ends of epochs, and the log lies on it too."""
     runs = small_disk / "runs"
-    log = tmp_path / "trainer.log"
-    trainer = Trainer(runs, *options(epochs="60", keep_checkpoints="2"), log=log)
+    trainer = Trainer(runs, *options(epochs="30", keep_checkpoints="2"))
     until(lambda: (runs / "runs.db").exists())
     store = RunStore.open(runs)
-    until(lambda: bool(store.runs()) and store.last_step(newest_run(runs)) >= 1)
+    until(lambda: bool(store.runs()) and bool(store.checkpoints(newest_run(runs))))
     run_id = newest_run(runs)
-    until(lambda: bool(checkpoint.steps_on_disk(checkpoint_dir(runs, run_id))))
     filler = small_disk / "filler"
     fill(filler)
-    until(lambda: "not written" in trainer.said())
-    held = checkpoint.steps_on_disk(checkpoint_dir(runs, run_id))
-    found = checkpoint.latest_valid(
-        checkpoint_dir(runs, run_id), digest(store, run_id), lambda kind, words: pytest.fail(words)
-    )
-    assert held
-    assert found is not None
+    time.sleep(8)
+    assert trainer.process.is_alive(), trainer.said()
+    assert checkpoint.steps_on_disk(checkpoint_dir(runs, run_id))
+    reached = store.last_step(run_id)
+    assert reached < 240
     filler.unlink()
     assert trainer.wait() == 0, trainer.said()
     assert "Traceback" not in trainer.said()
     calm = tmp_path / "calm"
-    assert steps(runs, run_id) == steps(calm, run_to_end(calm, *options(epochs="60", checkpoint_seconds="600")))
+    calm_id = run_to_end(calm, *options(epochs="30", checkpoint_seconds="600"))
+    assert steps(runs, run_id) == steps(calm, calm_id)
+    assert scores(runs, run_id) == scores(calm, calm_id)
+    assert store.checkpoints(run_id)[0].reason == "final"
     store.close()
 
 
@@ -80,10 +81,3 @@ def fill(path: Path, *, leave: int = 0) -> None:
         except OSError:
             pass
         file.truncate(file.tell() - leave)
-
-
-def digest(store: RunStore, run_id: str) -> str:
-    """Of the run's settings."""
-    from trainer.config import PretrainConfig
-
-    return PretrainConfig.from_json(store.run(run_id).config).digest()

@@ -182,7 +182,8 @@ def weights(runs: Path, run_id: str) -> dict[str, Tensor]:
         config = PretrainConfig.from_json(reader.run(run_id).config)
     finally:
         reader.close()
-    found = checkpoint.latest_valid(checkpoint_dir(runs, run_id), config.digest(), lambda *_: None)
+    folder = checkpoint_dir(runs, run_id)
+    found = checkpoint.latest_valid(folder, lambda m: m["config"] == config.to_json(), lambda *_: None, owner=False)
     assert found is not None
     model: dict[str, Tensor] = found[0]["model"]
     return model

@@ -1,6 +1,7 @@
 """Checkpoints: written whole or not at all, and believed only when every byte is right."""
 
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -13,19 +14,27 @@ import torch
 
 from trainer import checkpoint
 
-DIGEST = "d" * 64
+
+def fits(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest is of the settings of these tests."""
+    return bool(manifest["config"] == "mine")
 
 
-def save(folder: Path, step: int) -> checkpoint.Saved:
+def save(folder: Path, step: int, value: float | None = None) -> checkpoint.Saved:
     """A small checkpoint that knows its step."""
-    payload = {"model": {"w": torch.full((100,), float(step))}, "step": step}
-    return checkpoint.save(folder, payload, {"step": step, "epoch": 1, "config_digest": DIGEST})
+    payload = {"model": {"w": torch.full((100,), float(step if value is None else value))}, "step": step}
+    return checkpoint.save(folder, payload, {"step": step, "epoch": 1, "config": "mine"})
+
+
+def manifest_of(path: Path) -> Path:
+    """The manifest of a checkpoint's file."""
+    return path.with_name("-".join(path.stem.split("-")[:2]) + ".json")
 
 
 def latest(folder: Path) -> tuple[int, list[str]]:
     """The step that a resume would take, and what was reported."""
     said: list[str] = []
-    found = checkpoint.latest_valid(folder, DIGEST, lambda kind, _message: said.append(kind))
+    found = checkpoint.latest_valid(folder, fits, lambda kind, _message: said.append(kind), owner=True)
     assert found is not None
     assert float(found[0]["model"]["w"][0]) == found[0]["step"]
     return found[0]["step"], said
@@ -33,15 +42,15 @@ def latest(folder: Path) -> tuple[int, list[str]]:
 
 def test_what_is_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
     values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    checkpoint.save(tmp_path, {"w": values, "n": 3}, {"step": 7, "epoch": 1, "config_digest": DIGEST})
-    payload, manifest = checkpoint.load(tmp_path, 7, DIGEST)
+    saved = checkpoint.save(tmp_path, {"w": values, "n": 3}, {"step": 7, "epoch": 1, "config": "mine"})
+    payload, manifest = checkpoint.load(tmp_path, 7, fits)
     assert torch.equal(payload["w"], values)
     assert payload["n"] == 3
-    assert manifest["bytes"] == (tmp_path / "step-7.pt").stat().st_size
+    assert manifest["bytes"] == saved.path.stat().st_size
 
 
 def test_no_checkpoint_is_no_error_and_the_newest_is_taken(tmp_path: Path) -> None:
-    assert checkpoint.latest_valid(tmp_path, DIGEST, print) is None
+    assert checkpoint.latest_valid(tmp_path, fits, print, owner=True) is None
     for step in (9, 10, 100):
         save(tmp_path, step)
     assert latest(tmp_path) == (100, [])
@@ -70,21 +79,16 @@ def _empty(path: Path) -> None:
 
 def _swap_manifests(path: Path) -> None:
     other = path.with_name("step-1.json").read_bytes()
-    path.with_suffix(".json").write_bytes(other)
+    manifest_of(path).write_bytes(other)
 
 
-def _other_config(path: Path) -> None:
-    manifest = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps(manifest | {"config_digest": "e" * 64}))
-
-
-def _other_format(path: Path) -> None:
-    manifest = json.loads(path.with_suffix(".json").read_text())
-    path.with_suffix(".json").write_text(json.dumps(manifest | {"format": 999}))
+def _point_elsewhere(path: Path) -> None:
+    manifest = json.loads(manifest_of(path).read_text())
+    manifest_of(path).write_text(json.dumps(manifest | {"file": "../../etc/passwd"}))
 
 
 def _garble_manifest(path: Path) -> None:
-    path.with_suffix(".json").write_text("{ no json")
+    manifest_of(path).write_text("{ no json")
 
 
 DAMAGES = [
@@ -93,8 +97,7 @@ DAMAGES = [
     _zero_a_page,
     _empty,
     _swap_manifests,
-    _other_config,
-    _other_format,
+    _point_elsewhere,
     _garble_manifest,
     Path.unlink,
 ]
@@ -123,8 +126,74 @@ def test_torch_alone_would_not_notice_a_flipped_bit(tmp_path: Path) -> None:
 
 def test_when_none_verifies_nothing_is_made_up(tmp_path: Path) -> None:
     _truncate(save(tmp_path, 1).path)
-    with pytest.raises(ValueError, match="none of 1 checkpoints verifies"):
-        checkpoint.latest_valid(tmp_path, DIGEST, lambda *_: None)
+    for _ in range(2):
+        with pytest.raises(checkpoint.DamagedError, match="none that was written verifies"):
+            checkpoint.latest_valid(tmp_path, fits, lambda *_: None, owner=True)
+
+
+@pytest.mark.parametrize("change", [{"config": "other"}, {"format": 999}])
+def test_a_checkpoint_of_other_settings_or_version_is_passed_over_and_stays(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    save(tmp_path, 1)
+    other = save(tmp_path, 2)
+    manifest = json.loads(other.manifest.read_text())
+    other.manifest.write_text(json.dumps(manifest | change))
+    assert latest(tmp_path) == (1, ["checkpoint-skipped", "checkpoint-fallback"])
+    assert other.path.exists()
+    assert other.manifest.exists()
+
+
+def test_a_reader_sets_nothing_aside(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    _truncate(save(tmp_path, 2).path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    said: list[str] = []
+    found = checkpoint.latest_valid(tmp_path, fits, lambda kind, _: said.append(kind), owner=False)
+    assert found is not None
+    assert found[0]["step"] == 1
+    assert said == ["checkpoint-damaged", "checkpoint-fallback"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_step_that_is_saved_again_is_never_without_a_whole_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stops between the two renames, as kill -9 can, and looks at what is left."""
+    folder = tmp_path / "checkpoints"
+    save(folder, 5, value=1.0)
+    replaces = 0
+    original = Path.replace
+
+    def stop_at_second(self: Path, target: Path) -> Path:
+        nonlocal replaces
+        replaces += 1
+        if replaces == 2:
+            raise KeyboardInterrupt
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", stop_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        save(folder, 5, value=2.0)
+    monkeypatch.undo()
+    payload, _ = checkpoint.load(folder, 5, fits)
+    assert float(payload["model"]["w"][0]) == 1.0
+    assert len(list(folder.glob("*.pt"))) == 2
+    checkpoint.tidy(folder)
+    assert len(list(folder.glob("*.pt"))) == 1
+    save(folder, 5, value=3.0)
+    assert float(checkpoint.load(folder, 5, fits)[0]["model"]["w"][0]) == 3.0
+    assert len(list(folder.glob("*.pt"))) == 1
+
+
+def test_tidying_leaves_everything_where_a_manifest_is_damaged(tmp_path: Path) -> None:
+    saved = save(tmp_path, 1)
+    (tmp_path / "step-2-00000000.pt.tmp").write_bytes(b"half")
+    checkpoint.tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-1.json", saved.path.name}
+    _garble_manifest(saved.path)
+    checkpoint.tidy(tmp_path)
+    assert saved.path.exists()
 
 
 class _Attack:
@@ -141,13 +210,11 @@ def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path) -> None:
     saved = save(tmp_path, 2)
     for data in (pickle.dumps(_Attack(target)), _zipped(_Attack(target), tmp_path)):
         saved.path.write_bytes(data)
-        import hashlib
-
-        manifest = json.loads(saved.path.with_suffix(".json").read_text())
+        manifest = json.loads(saved.manifest.read_text())
         manifest |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        saved.path.with_suffix(".json").write_text(json.dumps(manifest))
-        with pytest.raises(ValueError, match="cannot be loaded"):
-            checkpoint.load(tmp_path, 2, DIGEST)
+        saved.manifest.write_text(json.dumps(manifest))
+        with pytest.raises(checkpoint.DamagedError, match="cannot be loaded"):
+            checkpoint.load(tmp_path, 2, fits)
         assert not target.exists()
 
 
@@ -197,13 +264,14 @@ def test_a_disk_that_fails_at_any_call_leaves_the_older_checkpoint(
 
 def test_a_file_without_its_manifest_was_never_announced(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    save(tmp_path, 2).path.with_suffix(".json").unlink()
+    save(tmp_path, 2).manifest.unlink()
     assert latest(tmp_path) == (1, [])
 
 
 def test_a_real_full_disk_says_no_space(tmp_path: Path) -> None:
     """/dev/full is a disk without space that any machine has."""
-    (tmp_path / "step-3.pt.tmp").symlink_to("/dev/full")
+    name = save(tmp_path / "elsewhere", 3).path.name
+    (tmp_path / f"{name}.tmp").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
         save(tmp_path, 3)
     assert checkpoint.steps_on_disk(tmp_path) == []
@@ -211,7 +279,7 @@ def test_a_real_full_disk_says_no_space(tmp_path: Path) -> None:
 
 def test_a_removed_checkpoint_is_gone_with_its_manifest(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    save(tmp_path, 2)
+    kept = save(tmp_path, 2)
     checkpoint.remove(tmp_path, 1)
     assert checkpoint.steps_on_disk(tmp_path) == [2]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-2.json", "step-2.pt"]
+    assert sorted(tmp_path.iterdir()) == sorted([kept.path, kept.manifest])

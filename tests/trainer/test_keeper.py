@@ -1,5 +1,6 @@
 """Which checkpoints are kept, and what the store says of them."""
 
+import json
 import time
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def test_damaged_checkpoints_are_taken_back_and_told(store: RunStore, runs: Path
     keeper = make_keeper(store, runs, run_id)
     save(keeper, 1)
     save(keeper, 2)
-    (checkpoint_dir(runs, run_id) / "step-2.pt").write_bytes(b"x")
-    found = keeper.newest()
+    (runs / store.checkpoints(run_id)[0].path).write_bytes(b"x")
+    found = keeper.newest(owner=True)
     assert found is not None
     assert found[0]["step"] == 1
     assert [row.step for row in store.checkpoints(run_id)] == [1]
@@ -87,9 +88,10 @@ def test_no_usable_checkpoint_is_an_error_and_no_checkpoint_is_none(store: RunSt
     keeper = make_keeper(store, runs, run_id)
     assert keeper.newest() is None
     save(keeper, 1)
-    (checkpoint_dir(runs, run_id) / "step-1.pt").unlink()
-    with pytest.raises(CheckpointError, match="no checkpoint of the run can be used"):
-        keeper.newest()
+    (runs / store.checkpoints(run_id)[0].path).unlink()
+    for _ in range(2):  # the second time there is only what was set aside, and still no silent new beginning
+        with pytest.raises(CheckpointError, match="no checkpoint of the run can be used"):
+            keeper.newest(owner=True)
     with pytest.raises(CheckpointError, match="no checkpoint of step 7"):
         keeper.newest(step=7)
 
@@ -105,3 +107,22 @@ def test_the_manifest_is_enough_to_know_the_run_without_the_store(store: RunStor
     assert manifest["name"] == "my run"
     assert manifest["knn_top1"] == 0.5
     assert PretrainConfig.from_json(manifest["config"]).epochs == 7
+
+
+def test_settings_that_were_added_since_do_not_make_a_checkpoint_another_runs(store: RunStore, runs: Path) -> None:
+    run_id = make_run(store)
+    save(make_keeper(store, runs, run_id, temperature=0.07), 1)
+    manifest = checkpoint_dir(runs, run_id) / "step-1.json"
+    stored = json.loads(manifest.read_text())
+    older = {name: value for name, value in json.loads(stored["config"]).items() if name != "temperature"}
+    manifest.write_text(json.dumps(stored | {"config": json.dumps(older)}))
+    assert make_keeper(store, runs, run_id).newest(owner=True) is not None
+    with pytest.raises(CheckpointError):
+        make_keeper(store, runs, run_id, temperature=0.5).newest(owner=True)
+
+
+def test_a_try_that_failed_puts_the_next_one_off(store: RunStore, runs: Path) -> None:
+    keeper = make_keeper(store, runs, make_run(store), checkpoint_seconds=0)
+    assert keeper.due
+    keeper.put_off()
+    assert not keeper.due

@@ -83,18 +83,18 @@ def test_a_replay_that_differs_names_its_first_step(store: RunStore, clock: Devi
     assert "from step 4" in message
 
 
-def test_rows_outlast_a_store_that_cannot_be_written(
-    store: RunStore, clock: DeviceClock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_outlast_a_store_that_cannot_be_written(store: RunStore, clock: DeviceClock) -> None:
     """max_page_count makes SQLite itself say that the disk is full."""
     run_id = make_run(store)
-    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    said: list[str] = []
+    recorder = Recorder(store, run_id, clock, resumed_after=0, say=said.append)
     pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
     store.connection.execute(f"PRAGMA max_page_count = {pages}")
     for step in range(1, 2000):
         recorder.add(record(clock, step))
     recorder.flush(trained_seconds=0)
-    assert "the run store could not be written (database or disk is full)" in capsys.readouterr().out
+    assert "the run store could not be written (database or disk is full)" in said[0]
+    assert "1999 steps wait" in said[0]
     assert store.steps(run_id) == []
     assert not recorder.all_committed
     store.connection.execute("PRAGMA max_page_count = 1000000")

@@ -1,5 +1,6 @@
 """The trainer's command line: a person's mistake is one sentence and its exit code, and nothing is lost."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -7,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.trainer.test_process import holder
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
-from trainer.run import main
+from trainer.run import _translate, main
 from trainer.settings import fields_of
 from trainer.start import available_cores, change_settings, new_pretrain_run
 from trainer.store import RunStore
@@ -131,6 +133,73 @@ def test_a_run_takes_other_settings_only_where_they_cannot_change_its_result(sto
     with pytest.raises(ConfigError, match="--epochs: a was made with 500, and another value would change its result"):
         change_settings(store, run, {"num_workers": 6, "epochs": 3})
     assert store.run(run.id).config == again.config
+
+
+def test_the_number_of_threads_may_be_left_to_the_run(runs: Path, said: Said) -> None:
+    """0 is the documented default; it must neither be compared with what it became nor change it."""
+    assert main(["--runs-dir", str(runs), "--threads", "0", "--dataset", "folder:/no/such/folder"]) == 2
+    assert "/no/such/folder" in said()
+
+
+def test_a_name_is_never_taken_for_the_beginning_of_an_id(store: RunStore, runs: Path, said: Said) -> None:
+    other = new_pretrain_run(store, PretrainConfig(dataset="folder:/elsewhere"), name="other")
+    arguments = ["--runs-dir", str(runs), "--resume-or-start", other[:3], "--dataset", "folder:/no/such/folder"]
+    assert main(arguments) == 2
+    assert "/no/such/folder" in said()
+    assert {run.name for run in store.runs()} == {"other", other[:3]}
+    assert store.run(other).lifecycle == "created"
+
+
+def test_another_preset_than_the_runs_own_is_refused(store: RunStore, runs: Path, said: Said) -> None:
+    new_pretrain_run(store, PretrainConfig(), preset="demo", name="a")
+    assert main(["--runs-dir", str(runs), "--resume-or-start", "a", "--preset", "stl10"]) == 2
+    assert "--preset: a was made with preset demo" in said()
+
+
+def test_a_run_can_be_resumed_from_another_folder_and_with_its_images_elsewhere(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = store.run(new_pretrain_run(store, PretrainConfig(dataset="folder:pictures", data_dir="here"), name="a"))
+    config = PretrainConfig.from_json(run.config)
+    assert config.dataset == f"folder:{tmp_path}/pictures"
+    assert config.data_dir == f"{tmp_path}/here"
+    moved = PretrainConfig.from_json(change_settings(store, run, {"dataset": "folder:/moved"}).config)
+    assert moved.dataset == "folder:/moved"
+    assert moved.digest() == config.digest()
+    with pytest.raises(ConfigError, match="--dataset: a was made with folder:"):
+        change_settings(store, run, {"dataset": "shapes"})
+
+
+def test_what_is_asked_of_a_run_that_is_coming_up_is_not_dropped(store: RunStore, runs: Path) -> None:
+    """A pause that was asked for long before is void; one since the launch counts, before the trainer has begun."""
+    run_id = new_pretrain_run(store, PretrainConfig(dataset="folder:/no/such/folder"), name="a")
+    store.request(run_id, "stop")
+    store.lifecycle(run_id, "launched", "launched")
+    asked = store.request(run_id, "pause")
+    main(["--runs-dir", str(runs), "--run", run_id])
+    outcomes = dict(store.connection.execute("SELECT command, outcome FROM commands"))
+    assert outcomes["stop"] == "outdated"
+    assert outcomes["pause"] != "outdated"
+    assert asked
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "--batch-size: the device has too little memory"),
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+            "--num-workers: a loader worker was lost",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+    ],
+)
+def test_what_torch_and_the_system_raise_is_told_with_the_remedy(error: Exception, words: str) -> None:
+    told = _translate(error)
+    assert told is not None
+    assert words in str(told)
+    assert _translate(ValueError("a bug")) is None
 
 
 def test_threads_are_settled_when_the_run_is_made(store: RunStore) -> None:

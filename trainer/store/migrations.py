@@ -30,15 +30,17 @@ _RUN_PROGRESS = {
 
 
 def migrate(db: Database, path: Path) -> None:
-    """Bring a store to the newest schema. Commits.
+    """Bring a store to WAL mode and the newest schema. Commits.
 
-    Holds a lock file meanwhile, since two migrations at once would both find the tables missing.
+    Holds a lock file meanwhile: two migrations at once would both find the tables missing, and a change of the
+    journal mode does not wait for somebody else's, whatever the busy timeout.
     """
     if check_version(db.conn, path) == SCHEMA_VERSION:
         return
     with path.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if check_version(db.conn, path) < SCHEMA_VERSION:
+            db.execute("PRAGMA journal_mode=WAL")
             migrations.apply(db)
 
 

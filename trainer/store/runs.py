@@ -168,12 +168,19 @@ class RunStore(StoreReader):
             )
             return int(cursor.lastrowid)
 
-    def take_commands(self, run_id: str, outcome: str) -> None:
-        """Mark everything that a run was asked to do as taken up, with what came of it. Commits."""
+    def take_commands(self, run_id: str, outcome: str, *, before: float | None = None) -> None:
+        """Mark what a run was asked to do as taken up, with what came of it. Commits.
+
+        Args:
+            run_id: the run.
+            outcome: what came of it.
+            before: leave what was asked for at that time (UTC seconds) or later.
+        """
+        now = time.time()
         with self._write() as connection:
             connection.execute(
-                "UPDATE commands SET taken_at = ?, outcome = ? WHERE run_id = ? AND taken_at IS NULL",
-                (time.time(), outcome, run_id),
+                "UPDATE commands SET taken_at = ?, outcome = ? WHERE run_id = ? AND taken_at IS NULL AND at < ?",
+                (now, outcome, run_id, now + 1 if before is None else before),
             )
 
     def _put(self, table: str, row: dict[str, Any]) -> None:
