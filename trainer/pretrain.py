@@ -40,8 +40,9 @@ def pretrain(job: Job) -> None:
     with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
         _record_fingerprint(job, config, machine)
         job.reporter.note(f"loading {config.dataset}")
-        dataset = load_dataset(config, job.warn)
+        dataset = load_dataset(config, job.warn, check=job.control.check)
         training, state = _build(job, config, machine, dataset)
+        job.control.check()
         train(training, state)
         if config.evaluate_at_end:
             job.control.check()
@@ -92,7 +93,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step, say=job.reporter.note),
         device_clock=clock,
         keeper=keeper,
-        measure_epoch=OnlineScores(dataset, config, machine, job.control.check),
+        measure_epoch=OnlineScores(dataset, config, machine, job.control.check, job.warn),
     )
     job.store.update_run(
         job.run.id, total_steps=training.total_steps, steps_per_epoch=loader.steps_per_epoch(), step=state.step

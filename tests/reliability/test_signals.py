@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -86,3 +87,14 @@ def test_of_many_trainers_of_one_run_exactly_one_trains(runs: Path, store: RunSt
     assert len(started) == 1
     assert sorted(codes).count(75) + sorted(codes).count(0) == 6
     assert steps(runs, other) == steps(runs, run_id)
+
+
+def test_a_signal_while_images_are_loaded_ends_the_run_before_its_first_step(runs: Path, store: RunStore) -> None:
+    trainer = Trainer(runs, *options(image_size="224", limit_per_class="500"))
+    until(lambda: "loading" in trainer.said())
+    os.kill(trainer.pid, signal.SIGTERM)
+    asked_at = time.monotonic()
+    assert trainer.wait() == 143
+    assert time.monotonic() - asked_at < 10
+    assert store.steps(newest_run(runs)) == []
+    assert store.run(newest_run(runs)).lifecycle == "interrupted"
