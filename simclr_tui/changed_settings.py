@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from trainer.config import EvaluateConfig, PretrainConfig
@@ -28,7 +29,8 @@ def recipe_name(run: Run) -> str:
 def changed_settings(run: Run) -> list[Changed]:
     """The settings that differ from the run's preset or, where it has none, from the defaults.
 
-    `threads` counts only where the recipe names a number: 0 is settled when a run is made.
+    `threads` counts only where the recipe names a number, and `data_dir` only where it is another folder than the
+    recipe's one below wherever the run was made: both are settled when a run is made.
     """
     cls = PretrainConfig if run.kind == "pretrain" else EvaluateConfig
     usual: Any = cls()
@@ -44,4 +46,5 @@ def changed_settings(run: Run) -> list[Changed]:
         if field.name in values
         and values[field.name] != getattr(usual, field.name)
         and not (field.name == "threads" and usual.threads == 0)
+        and not (field.name == "data_dir" and Path(values["data_dir"]).match(usual.data_dir))
     ]

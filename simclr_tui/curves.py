@@ -6,7 +6,7 @@ from typing import Any
 from simclr_tui.model import Curves
 from trainer.store.reader import StoreReader
 from trainer.store.records import Evaluation, Event, Run
-from trainer.store.series import BUCKET_SIZES, Point, read_series
+from trainer.store.series import BUCKET_SIZES, Point
 
 DRAWN = ("loss", "acc_top1", "acc_top5", "t_batch", "t_data")
 DEVICE_SECONDS = 600
@@ -53,10 +53,7 @@ class CurveReader:
         # Buckets grow sixteenfold: the largest that still leave a point for each column, which is up to 16 of them.
         size = max((size for size in (1, *BUCKET_SIZES) if last >= columns * size), default=1)
         enough = math.ceil(last / (2 * size))
-        self._steps = {
-            name: read_series(reader.connection, self.run_id, name, first=1, last=last, columns=enough)
-            for name in DRAWN
-        }
+        self._steps = {name: reader.series(self.run_id, name, first=1, last=last, columns=enough) for name in DRAWN}
         self._read_to = (last, columns)
         return True
 

@@ -4,12 +4,10 @@ Widgets never touch the store, and a slow disk or a locked file only makes the p
 read-only and its busy timeout short, so closing the dashboard never waits long for it.
 """
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 from textual.message import Message
 
@@ -19,7 +17,7 @@ from simclr_tui.model import Curves, RunRow, Watched
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import store_file
 from trainer.state import run_state
-from trainer.store.connect import SCHEMA_VERSION, check_version
+from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.reader import StoreReader
 
 POLL_SECONDS = 0.5
@@ -38,13 +36,11 @@ def check_store(runs: Path) -> None:
     if not path.exists():
         return
     try:
-        _connect(path).close()
-    except sqlite3.OperationalError as error:
-        if "unable to open" in str(error):
-            raise _unusable(path, error) from error
+        _open(runs).close()
+    except StoreError as error:
+        if not is_passing(error) or "unable to open" in str(error):
+            raise
         # Locked for the moment; the feed shows that as stale and goes on.
-    except sqlite3.Error as error:
-        raise _unusable(path, error) from error
 
 
 class Feed:
@@ -62,7 +58,7 @@ class Feed:
         self._readers: dict[str, CurveReader] = {}
         self._rows: list[RunRow] | None = None
         self._event_id = 0
-        self._opened_once = False
+        self._has_read = False
 
     def watch(self, watched: Watched) -> None:
         """Say what is shown from now on; what is newly shown is read at once."""
@@ -93,13 +89,13 @@ class Feed:
     def _poll_safely(self) -> None:
         try:
             self._post(self._poll())
+            self._has_read = self._has_read or self._reader is not None
         except StoreVersionError as error:
             self._post(StoreRefused(str(error)))
-        except sqlite3.Error as error:
+        except StoreError as error:
             self._disconnect()
-            refused = not self._opened_once and not isinstance(error, sqlite3.OperationalError)
-            unusable = str(_unusable(store_file(self._runs), error))
-            self._post(StoreRefused(unusable) if refused else PollFailed(str(error)))
+            refused = not self._has_read and not is_passing(error)
+            self._post(StoreRefused(str(error)) if refused else PollFailed(str(error.__cause__ or error)))
         except (TrainerError, OSError) as error:
             self._disconnect()
             self._post(PollFailed(str(error)))
@@ -131,7 +127,7 @@ class Feed:
         return [curves for curves in read if curves is not None]
 
     def _connected(self) -> StoreReader | None:
-        """The open store, opened again where the file was replaced; None where there is none yet."""
+        """The open store, opened again where the file was replaced; None as long as there is none with tables."""
         path = store_file(self._runs)
         try:
             inode = path.stat().st_ino
@@ -144,13 +140,15 @@ class Feed:
         self._disconnect()
         if inode != self._inode:
             self._readers, self._event_id = {}, 0
-        connection = _connect(path)
-        if check_version(connection, path) < SCHEMA_VERSION:
-            connection.close()
+        self._reader, self._inode = _open(self._runs), inode
+        version = self._reader.schema_version()
+        if version == 0:  # the first trainer is making it
+            self._disconnect()
+            return None
+        if version < SCHEMA_VERSION:
+            self._disconnect()
             _upgrade(self._runs)
-            connection = _connect(path)
-        self._reader, self._inode = StoreReader(connection, self._runs), inode
-        self._opened_once = True
+            self._reader = _open(self._runs)
         return self._reader
 
     def _disconnect(self) -> None:
@@ -159,21 +157,8 @@ class Feed:
             reader.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro",
-        uri=True,
-        isolation_level=None,
-        timeout=_BUSY_TIMEOUT_SECONDS,
-        check_same_thread=False,
-    )
-    connection.row_factory = sqlite3.Row
-    try:
-        check_version(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _open(runs: Path) -> StoreReader:
+    return StoreReader(connect_reader(store_file(runs), timeout_seconds=_BUSY_TIMEOUT_SECONDS), runs)
 
 
 def _upgrade(runs: Path) -> None:
@@ -181,7 +166,3 @@ def _upgrade(runs: Path) -> None:
     from trainer.store.runs import RunStore
 
     RunStore.open(runs).close()
-
-
-def _unusable(path: Path, error: sqlite3.Error) -> StoreError:
-    return StoreError(f"{path} cannot be used as a run store ({error}); check the file, or name another --runs-dir")

@@ -270,7 +270,7 @@ def _no_knn(drawn: Sequence[Drawn]) -> str:
     if not every:
         return "no kNN score: it is switched off (--knn-every 0)"
     if drawn[0].curves.epochs and drawn[0].curves.epochs[-1]["epoch"] >= every:
-        return "no kNN score: the data have no labelled train split"
+        return "no kNN score: too few labelled train images"
     return f"no kNN score yet; the first comes after epoch {every}"
 
 

@@ -14,11 +14,12 @@ from rich.table import Table
 from torch import Tensor
 
 from trainer.config import EvaluateConfig, PretrainConfig
-from trainer.data import Dataset
+from trainer.data import Dataset, split_names
 from trainer.data import load as load_dataset
 from trainer.data.split import Split
+from trainer.data.stratify import has_pair_of_a_class
 from trainer.device import Machine, prepare
-from trainer.errors import CheckpointError
+from trainer.errors import CheckpointError, DataError
 from trainer.features import extract, pixels
 from trainer.gpu import make_sampler
 from trainer.job import Job
@@ -30,6 +31,8 @@ from trainer.monitor import Monitor
 
 LAYERS = {"pixels": "raw pixels", "untrained": "untrained encoder", "z": "z, after the head", "h": "h, the encoder"}
 """What is scored, in the order of the table, and how the table calls it."""
+
+_NO_SPLITS = "has no labelled train and test splits"
 
 FEATURE_BATCH = 512
 PROBE_SEED = 0
@@ -66,8 +69,16 @@ def evaluate(job: Job) -> None:
         model = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
         model.load_state_dict(payload["model"])
         job.reporter.note(f"evaluating step {payload['step']} of {source.name}")
+        if "train" not in split_names(config):
+            _skip(job, config.dataset, _NO_SPLITS)
+            return
         # Only the labelled splits are scored, so what was pretrained on need not be read.
-        dataset = load_dataset(dataclasses.replace(config, split="train"), job.warn)
+        dataset = load_dataset(dataclasses.replace(config, split="train"), job.warn, check=job.control.check)
+        if payload["data"] != dataset.fingerprint:
+            raise DataError(
+                f"--dataset: the images of {dataset.name} are not those that {source.name} was trained with; put them "
+                "back, or launch a new run"
+            )
         rows = score_model(
             job, model, dataset, config, machine, step=payload["step"], source_id=source.id, baselines=wish.baselines
         )
@@ -90,7 +101,8 @@ def score_model(
     Args:
         job: whose control is asked between batches.
         model: the trained model.
-        dataset: with labelled `train` and `test`; without them a warning is all that comes of it.
+        dataset: with labelled `train` and `test`; where nothing can be learnt of them or scored, a warning is all that
+            comes of it.
         config: of the run that the model belongs to.
         machine: the device.
         step: of the weights.
@@ -100,9 +112,11 @@ def score_model(
     Raises:
         EndRequested: the job was asked to end; the figures made so far are in the store.
     """
-    if dataset.train is None or dataset.test is None or len(dataset.train.labels.unique()) < 2:
-        job.warn("evaluation-skipped", f"{dataset.name} has no labelled train and test splits, so nothing was scored")
-        return []
+    if dataset.train is None or dataset.test is None:
+        return _skip(job, dataset.name, _NO_SPLITS)
+    reason = _why_not(dataset.train, dataset.test)
+    if reason is not None:
+        return _skip(job, dataset.name, reason)
     rows: list[dict[str, Any]] = []
     layers = _layers(model, dataset.train, dataset.test, config, machine, job.control.check, baselines)
     for number, features in enumerate(layers):
@@ -114,6 +128,21 @@ def score_model(
         job.store.put_evaluations(source_id or job.run.id, rows[-len(made) :])
         job.reporter.progress("evaluating, layer", number + 1, total, LAYERS[features.layer])
     return rows
+
+
+def _why_not(train: Split, test: Split) -> str | None:
+    """Why no classifier can be fitted or scored, as the end of a sentence about the data set; None where one can."""
+    if len(test) == 0:
+        return "has no labelled test image"
+    if len(train.labels.unique()) < 2:
+        return "has fewer than two classes with labelled train images"
+    # Its strength is chosen on images that are held out, of which the rest must say something.
+    return None if has_pair_of_a_class(train.labels) else "has no class with two labelled train images"
+
+
+def _skip(job: Job, dataset_name: str, reason: str) -> list[dict[str, Any]]:
+    job.warn("evaluation-skipped", f"{dataset_name} {reason}, so nothing was scored")
+    return []
 
 
 def _layers(

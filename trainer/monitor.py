@@ -33,12 +33,14 @@ class Monitor:
 
     def _work(self) -> None:
         # A connection of its own: SQLite serialises the thread's writes with the loop's, each a millisecond.
-        store = RunStore.open(self._runs)
+        store: RunStore | None = None
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
                 try:
+                    store = store or RunStore.open(self._runs)
                     store.beat(self._run_id, self._sampler.sample())
                 except StoreError:
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
         finally:
-            store.close()
+            if store is not None:
+                store.close()

@@ -12,7 +12,7 @@ import torch
 from trainer.config import PretrainConfig
 from trainer.data import Dataset
 from trainer.data.split import Split
-from trainer.data.stratify import stratified_split
+from trainer.data.stratify import has_pair_of_a_class, stratified_split
 from trainer.device import Machine
 from trainer.features import evaluation_mode, extract
 from trainer.knn import knn_accuracy
@@ -27,15 +27,38 @@ SPLIT_SEED = 0
 FEATURE_BATCH = 512
 
 
+def _say_nothing(_kind: str, _message: str) -> None:
+    pass
+
+
 class OnlineScores:
     """Scores a model at the end of an epoch. Holds the data of both scores, loaded once."""
 
-    def __init__(self, dataset: Dataset, config: PretrainConfig, machine: Machine, check: Callable[[], None]) -> None:
-        """Args: the data, the settings, the device, and what is called between batches (it may raise to stop)."""
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: PretrainConfig,
+        machine: Machine,
+        check: Callable[[], None],
+        warn: Callable[[str, str], None] = _say_nothing,
+    ) -> None:
+        """Args:
+        dataset: the data.
+        config: the settings.
+        machine: the device.
+        check: called between batches; it may raise to stop.
+        warn: told the kind and the sentence where the labels don't allow a kNN score that was asked for.
+        """
         self._config = config
         self._machine = machine
         self._check = check
         self._train = dataset.train if _has_two_labels(dataset.train) else None
+        if self._train is not None and config.knn_every and not has_pair_of_a_class(self._train.labels):
+            self._train = None
+            warn(
+                "knn-skipped",
+                f"no online kNN: no class of {dataset.name} has two labelled train images, so none can be held out",
+            )
         self._pairs: ViewLoader | None = None
         self.validation_batch_size = 0
         if dataset.validation is not None and config.validate_every:

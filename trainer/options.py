@@ -62,7 +62,8 @@ class OptionParser(argparse.ArgumentParser):
         if not first.startswith("-"):
             return f"{first!r} is one argument too many; `--help` shows what is taken"
         written = first.partition("=")[0]
-        return f"there is no option {written}; {_nearest(written, sorted(set(_options(self))), among=False)}"
+        others = sorted({option for option in _options(self) if option != written})
+        return f"there is no option {written}; {_nearest(written, others, among=False)}"
 
 
 class HelpFormatter(argparse.HelpFormatter):

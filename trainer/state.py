@@ -58,7 +58,8 @@ def run_state(run: Run, runs: Path, *, now: float | None = None) -> str:
 def _is_held(run: Run, runs: Path, now: float) -> bool:
     if run.host in (None, socket.gethostname()):
         return lock_holder(runs, run.id) is not None
-    return now - (run.alive_at or run.lifecycle_at) < HEARTBEAT_SECONDS
+    # A run that was just resumed has the heartbeat of the trainer before.
+    return now - max(run.alive_at or 0.0, run.lifecycle_at) < HEARTBEAT_SECONDS
 
 
 def _coming_up(run: Run, now: float) -> bool:

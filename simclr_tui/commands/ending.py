@@ -64,6 +64,11 @@ def _wait(store: RunStore, run: Run, verb: str, command_id: int, timeout_seconds
         outcome = store.command_outcome(command_id) or ""
         if outcome.startswith("refused"):
             raise TrainerError(f"{run.name} goes on, since it {outcome}; mend that and {verb} it again")
+        if outcome == "outdated":
+            raise TrainerError(
+                f"{run.name} goes on, since a new trainer took it over and dropped what it was asked before; {verb} it "
+                "again"
+            )
         if time.monotonic() > deadline:
             raise BusyError(f"{run.name} is still {state} after {timeout_seconds:g} s; it ends once its step is done")
         time.sleep(_POLL_SECONDS)

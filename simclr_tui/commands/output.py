@@ -18,16 +18,22 @@ def open_reader(runs: Path) -> Iterator[StoreReader]:
     """The store of a runs folder, to read.
 
     Raises:
-        UnknownRunError: there is no store, hence no run.
+        UnknownRunError: there is no store, or it is only being made, hence no run.
         StoreError: it can't be read.
     """
     if not store_file(runs).exists():
-        raise UnknownRunError(f"there is no run in {runs} yet; `simclr-tui launch` makes one (or name --runs-dir)")
+        raise UnknownRunError(_no_run(runs))
     reader = StoreReader.open(runs)
     try:
+        if reader.schema_version() == 0:
+            raise UnknownRunError(_no_run(runs))
         yield reader
     finally:
         reader.close()
+
+
+def _no_run(runs: Path) -> str:
+    return f"there is no run in {runs} yet; `simclr-tui launch` makes one (or name --runs-dir)"
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from trainer.config import EvaluateConfig, PretrainConfig
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
+from trainer.settings import fields_of
 
 WAIT_SECONDS = 600.0
 """How long pause and stop wait for the run to end, unless told otherwise."""
@@ -80,9 +81,14 @@ def _starting_verbs(verbs: Any) -> None:
     launch.add_argument("--name", default="", help="what to call the run")
     add_settings(launch, PretrainConfig)
     resume = _verb(
-        verbs, "resume", "go on with a run from its newest checkpoint, in the background", usage="simclr-tui resume RUN"
+        verbs,
+        "resume",
+        "go on with a run from its newest checkpoint, in the background",
+        usage="simclr-tui resume RUN [any setting that can't change the result]",
     )
     _run_argument(resume)
+    add_settings(resume, PretrainConfig)
+    _hide(resume, [field.name for field in fields_of(PretrainConfig) if field.setting.results])
     evaluate = _verb(
         verbs,
         "evaluate",
@@ -100,6 +106,13 @@ def _reading_verbs(verbs: Any) -> None:
         verbs, "show", "show a run: settings, progress, figures, last events", usage="simclr-tui show RUN [--json]"
     )
     _run_argument(show)
+
+
+def _hide(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Leave settings out of the help. They are still parsed, so that what is wrong with them can be said."""
+    for action in parser._actions:
+        if action.dest in names:
+            action.help = argparse.SUPPRESS
 
 
 def _ending_verbs(verbs: Any) -> None:

@@ -12,9 +12,8 @@ from simclr_tui.format import LAYERS, UNKNOWN, clock, count, duration, moment, n
 from simclr_tui.model import Curves, RunRow, latest_evaluations
 from simclr_tui.words import end_words
 from trainer.chance import chance_levels
-from trainer.errors import ExitCode
+from trainer.errors import ExitCode, UnknownRunError
 from trainer.options import show as show_value
-from trainer.paths import store_file
 from trainer.state import run_state
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
@@ -24,16 +23,16 @@ _EVENTS_SHOWN = 8
 
 def list_runs(options: argparse.Namespace, runs: Path) -> int:
     """Print every run, the newest first."""
-    if not store_file(runs).exists():
-        if options.json:
-            say_json([])
-        else:
-            say(f"no run in {runs} yet; `simclr-tui demo` or `simclr-tui launch` makes one")
-        return ExitCode.FINISHED
-    with open_reader(runs) as reader:
-        states = [(run, run_state(run, runs)) for run in reader.runs()]
+    try:
+        with open_reader(runs) as reader:
+            states = [(run, run_state(run, runs)) for run in reader.runs()]
+    except UnknownRunError:
+        states = []
     if options.json:
         say_json([run_json(run, state) for run, state in states])
+        return ExitCode.FINISHED
+    if not states:
+        say(f"no run in {runs} yet; `simclr-tui demo` or `simclr-tui launch` makes one")
         return ExitCode.FINISHED
     now = time.time()
     heading = ("id", "name", "kind", "state", "epoch", "loss", "kNN %", "made")

@@ -14,7 +14,7 @@ from trainer.options import given
 from trainer.options import show as show_value
 from trainer.presets import load_preset
 from trainer.settings import fields_of
-from trainer.start import new_evaluate_run, new_pretrain_run, start_run
+from trainer.start import change_settings, new_evaluate_run, new_pretrain_run, start_run
 from trainer.state import run_state
 from trainer.store.runs import RunStore
 
@@ -71,13 +71,14 @@ def launch(options: argparse.Namespace, runs: Path) -> int:
 
 
 def resume(options: argparse.Namespace, runs: Path) -> int:
-    """Start the trainer of a run again."""
+    """Start the trainer of a run again, with other settings where they can't change its result."""
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
         sentence = refusal("resume", run.name, run_state(run, runs))
         if sentence is not None:
             raise UsageError(sentence)
+        change_settings(store, run, given(options, PretrainConfig))
         return _started(store, run.id, as_json=options.json)
     finally:
         store.close()

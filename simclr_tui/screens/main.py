@@ -113,6 +113,7 @@ class MainScreen(RunControls, Screen[None]):
         if message.rows is not None:
             self.board.take_rows(message.rows)
             header.rows = message.rows
+        header.show()
         self.board.take_curves(message.curves)
         self._events = (self._events + list(message.events))[-_EVENTS_KEPT:]
         if is_first or message.rows is not None or message.curves or message.events:
@@ -120,7 +121,9 @@ class MainScreen(RunControls, Screen[None]):
 
     def take_failure(self, message: PollFailed) -> None:
         """Keep the last picture and say why there is no newer one."""
-        self.query_one(Header).problem = message.reason
+        header = self.query_one(Header)
+        header.problem = message.reason
+        header.show()
 
     def choose(self, run_id: str) -> None:
         """Put the cursor on a run, also on one that the next poll will bring."""

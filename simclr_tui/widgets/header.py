@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from textual.content import Content
-from textual.reactive import reactive
 from textual.widget import Widget
 
 from simclr_tui.format import SIGNS, clock, duration, size
@@ -25,28 +24,37 @@ _COUNTED = ("running", "starting", "stalled", "pausing", "stopping", "queued", "
 class Header(Widget):
     """Counts, device and clock; the clock stops being plain as soon as the feed stops."""
 
-    rows: reactive[Sequence[RunRow]] = reactive(())
-    """Every run."""
-    device: reactive[Mapping[str, Any] | None] = reactive(None)
-    """The latest sample of a device."""
-    polled_at: reactive[float] = reactive(0.0)
-    """When the store was last read."""
-    problem: reactive[str] = reactive("")
-    """Why it could not be read since, if it couldn't."""
-
     def __init__(self, runs: Path, *, id: str) -> None:
         """Args: the runs folder and the widget's id."""
         super().__init__(id=id)
         self._runs = runs
+        self._shown = Content()
+        # Plain attributes: a reactive one would paint the line at each poll, and all of it goes over the network.
+        self.rows: Sequence[RunRow] = ()
+        """Every run."""
+        self.device: Mapping[str, Any] | None = None
+        """The latest sample of a device."""
+        self.polled_at = time.time()
+        """When the store was last read."""
+        self.problem = ""
+        """Why it could not be read since, if it couldn't."""
 
     def on_mount(self) -> None:
         """Let the clock go on, whatever the feed does."""
         self.polled_at = time.time()
-        self.set_interval(0.5, self.refresh)
+        self.set_interval(0.5, self.show)
+
+    def show(self) -> None:
+        """Paint the line if it says something else than what is painted."""
+        if not self._line(time.time()).is_same(self._shown):
+            self.refresh()
 
     def render(self) -> Content:
         """One line, the counts at the left and the device and the clock at the right."""
-        now = time.time()
+        self._shown = self._line(time.time())
+        return self._shown
+
+    def _line(self, now: float) -> Content:
         right = Content.assemble(*_device_parts(self.device, self.rows, now), "  ", *self._clock(now), " ")
         room = max(0, self.size.width - right.cell_length - 1)
         left = self._left(in_words=True)

@@ -21,6 +21,8 @@ class RunSummary(Widget):
     drawn: reactive[Sequence[Drawn]] = reactive(())
     """The drawn runs, the cursor's first."""
 
+    _shown = Content()
+
     def watch_drawn(self, drawn: Sequence[Drawn]) -> None:
         """Keep the run's name and id in the border."""
         one = drawn[0] if drawn else None
@@ -28,11 +30,20 @@ class RunSummary(Widget):
         self.border_subtitle = Content.assemble((one.row.run.id, MUTED)) if one else ""
 
     def on_mount(self) -> None:
-        """Keep the time that is left in step with the clock."""
-        self.set_interval(5.0, self.refresh)
+        """Let the time that is left go on."""
+        self.set_interval(5.0, self.keep_time)
+
+    def keep_time(self) -> None:
+        """Paint the lines if the time has changed what they say."""
+        if not self._lines().is_same(self._shown):
+            self.refresh()
 
     def render(self) -> Content:
         """Three lines."""
+        self._shown = self._lines()
+        return self._shown
+
+    def _lines(self) -> Content:
         if not self.drawn:
             return Content("")
         one = self.drawn[0]

@@ -14,6 +14,7 @@ import pytest
 
 from simclr_tui.commands.starting import demo_command
 from tests.simclr_tui.support import Holder, add_run, evaluation_rows
+from tests.trainer.test_store import damage
 from trainer.config import PretrainConfig
 from trainer.options import OptionParser, add_settings, given
 from trainer.paths import store_file
@@ -78,6 +79,25 @@ def test_an_empty_folder_is_said_and_nothing_is_made(runs: Path) -> None:
     assert json.loads(call(runs, "ls", "--json").stdout) == []
     assert "there is no run in" in sentence(call(runs, "show", "x"), 2)
     assert not runs.exists()
+
+
+def test_a_store_that_is_only_being_made_holds_no_run_yet(runs: Path) -> None:
+    runs.mkdir()
+    store_file(runs).touch()
+    done = call(runs, "ls")
+    assert (done.returncode, done.stdout.startswith(f"no run in {runs} yet")) == (0, True)
+    assert json.loads(call(runs, "ls", "--json").stdout) == []
+    assert "there is no run in" in sentence(call(runs, "show", "x"), 2)
+    assert store_file(runs).stat().st_size == 0
+
+
+@pytest.mark.usefixtures("some_runs")
+@pytest.mark.parametrize("words", [("ls",), ("show", "done"), ("pause", "done")])
+def test_a_damaged_store_is_one_sentence_that_names_the_file_and_a_remedy(runs: Path, words: tuple[str, ...]) -> None:
+    damage(runs)
+    said = sentence(call(runs, *words), 1)
+    assert f"{store_file(runs)} is damaged" in said
+    assert ".recover" in said
 
 
 def test_show_prints_what_differs_progress_figures_and_events(runs: Path, some_runs: dict[str, str]) -> None:
@@ -150,7 +170,14 @@ def test_a_run_that_dies_instead_of_pausing_is_a_failure(runs: Path, some_runs: 
     assert "resting is interrupted instead of paused" in err
 
 
-def test_a_refused_pause_says_why(runs: Path, some_runs: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "part"),
+    [
+        ("refused: no checkpoint could be written", "since it refused: no checkpoint could be written"),
+        ("outdated", "since a new trainer took it over and dropped what it was asked before; pause it again"),
+    ],
+)
+def test_a_pause_that_comes_to_nothing_says_why(runs: Path, some_runs: dict[str, str], outcome: str, part: str) -> None:
     with Holder(runs, some_runs["resting"]):
         words = [*COMMAND, "--runs-dir", str(runs), "pause", "resting"]
         with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as pausing:
@@ -158,11 +185,11 @@ def test_a_refused_pause_says_why(runs: Path, some_runs: dict[str, str]) -> None
             while stored(runs, "resting").pending_command is None and time.monotonic() < deadline:
                 time.sleep(0.05)
             store = RunStore.open(runs)
-            store.take_commands(some_runs["resting"], "refused: no checkpoint could be written")
+            store.take_commands(some_runs["resting"], outcome)
             store.close()
             _, err = pausing.communicate(timeout=20)
     assert pausing.returncode == 1
-    assert "resting goes on, since it refused: no checkpoint could be written" in err
+    assert f"resting goes on, {part}" in err
 
 
 @pytest.mark.parametrize(
@@ -171,6 +198,8 @@ def test_a_refused_pause_says_why(runs: Path, some_runs: dict[str, str]) -> None
         (("pause", "done"), "done is finished, so there is nothing to pause"),
         (("stop", "resting"), "resting is paused, so there is nothing to stop; resume goes on with it"),
         (("resume", "done"), "done is finished, so there is nothing left to resume"),
+        (("resume", "resting", "--epochs", "9"), "another value would change its result; leave it out"),
+        (("resume", "resting", "--num-workers", "-1"), "--num-workers: -1 is out of bounds"),
         (("evaluate", "done"), "done has no checkpoint yet; wait for its first one"),
         (("launch", "--epochs", "0"), "--epochs: 0 is out of bounds; give 1 to 100000 epochs"),
         (("launch", "--blur-kernel", "4"), "--blur-kernel: 4 is even; give an odd number, or 0"),
@@ -187,6 +216,13 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 ) -> None:
     assert part in sentence(call(runs, *words), 2)
     assert len(list(runs.iterdir())) >= 4
+
+
+def test_the_help_of_resume_names_only_settings_that_can_not_change_a_result(runs: Path) -> None:
+    text = call(runs, "resume", "--help", first=False).stdout
+    for field in fields_of(PretrainConfig):
+        option = f"--no-{field.option[2:]}" if field.kind is bool else field.option
+        assert (f" {option}" in text) is not field.setting.results, option
 
 
 def test_a_store_that_can_not_be_used_is_one_sentence_and_exit_code_1(runs: Path, some_runs: dict[str, str]) -> None:
@@ -229,7 +265,8 @@ def test_launch_starts_a_run_in_the_background_that_can_be_paused_and_resumed(ru
         assert call(runs, "pause", "real").stdout == "real is paused\n"
         paused_at = stored(runs, "real").step
         assert paused_at is not None
-        assert call(runs, "resume", "real").stdout.strip() == run.id
+        assert call(runs, "resume", "real", "--num-workers", "1").stdout.strip() == run.id
+        assert json.loads(stored(runs, "real").config)["num_workers"] == 1
         wait_for_steps(runs, paused_at + 1)
         assert call(runs, "stop", run.id).stdout == "real is stopped\n"
     finally:

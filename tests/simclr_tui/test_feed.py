@@ -17,6 +17,7 @@ from simclr_tui.feed import Feed, check_store
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
 from simclr_tui.model import Watched
 from tests.simclr_tui.support import Holder, add_run, add_some_runs
+from tests.trainer.test_store import damage
 from trainer.errors import StoreError, StoreVersionError
 from trainer.paths import store_file
 from trainer.store.connect import SCHEMA_VERSION
@@ -171,17 +172,45 @@ def test_a_store_of_a_newer_version_is_refused_in_one_sentence(
     assert "upgrade simclr-tui" in start(runs).wait(StoreRefused).sentence
 
 
-def test_a_store_of_an_older_version_is_brought_up_to_date(start: Callable[[Path], Running], runs: Path) -> None:
+@pytest.mark.parametrize("made", [False, True])
+def test_a_store_that_is_only_being_made_is_empty_until_it_has_a_run(
+    start: Callable[[Path], Running], runs: Path, made: bool
+) -> None:
     runs.mkdir()
-    connection = sqlite3.connect(store_file(runs))
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA user_version = 0")
-    connection.close()
+    store_file(runs).touch()
+    if made:
+        connection = sqlite3.connect(store_file(runs))
+        connection.execute("CREATE TABLE half (made)")
+        connection.close()
+    before = store_file(runs).read_bytes()
+    check_store(runs)
     feed = start(runs)
     assert feed.wait(Polled).rows == []
-    store = RunStore.open(runs)
-    assert store.connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
-    store.close()
+    assert store_file(runs).read_bytes() == before, "looking makes nothing"
+    add_some_runs(runs)
+    feed.wait(Polled, lambda m: bool(m.rows and len(m.rows) == 4))
+    assert all(isinstance(message, Polled) for message in feed.posted)
+
+
+@pytest.mark.usefixtures("some_runs")
+def test_a_store_of_an_older_version_is_brought_up_to_date(
+    start: Callable[[Path], Running], runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simclr_tui.feed.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    upgraded: list[Path] = []
+    monkeypatch.setattr("simclr_tui.feed._upgrade", upgraded.append)
+    assert len(start(runs).wait(Polled).rows or ()) == 4
+    assert upgraded == [runs]
+
+
+@pytest.mark.usefixtures("some_runs")
+def test_a_store_whose_pages_are_damaged_is_refused_in_one_sentence(
+    start: Callable[[Path], Running], runs: Path
+) -> None:
+    damage(runs)
+    sentence = start(runs).wait(StoreRefused).sentence
+    assert sentence.startswith(f"{store_file(runs)} is damaged")
+    assert "\n" not in sentence
 
 
 def test_a_store_that_is_damaged_later_is_only_stale(

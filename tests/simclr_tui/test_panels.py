@@ -1,5 +1,6 @@
 """What each chart shows of a run, and the sentence where it can't show anything yet."""
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -123,11 +124,12 @@ def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
         assert panel([], VIEW).empty, name
         assert panel([drawn["waiting"]], VIEW).empty, name
     assert loss_panel([drawn["waiting"]], VIEW).empty == "not started yet; r starts it"
-    assert knn_panel([drawn["waiting"]], VIEW).empty == "no kNN score yet; the first comes after epoch 1"
+    every = json.loads(drawn["waiting"].row.run.config)["knn_every"]
+    assert knn_panel([drawn["waiting"]], VIEW).empty == f"no kNN score yet; the first comes after epoch {every}"
     one = drawn["broken"]
-    config = one.row.run.config.replace('"knn_every": 1', '"knn_every": 0')
+    config = json.dumps(json.loads(one.row.run.config) | {"knn_every": 0})
     off = Drawn(replace(one.row, run=replace(one.row.run, config=config)), one.curves)
     assert knn_panel([off], VIEW).empty == "no kNN score: it is switched off (--knn-every 0)"
-    epoch = {"epoch": 1, "knn_top1": None}
+    epoch = {"epoch": every, "knn_top1": None}
     unlabelled = Drawn(one.row, replace(one.curves, epochs=(epoch,)))
-    assert knn_panel([unlabelled], VIEW).empty == "no kNN score: the data have no labelled train split"
+    assert knn_panel([unlabelled], VIEW).empty == "no kNN score: too few labelled train images"

@@ -1,6 +1,7 @@
 """What a config makes of a data set: which splits, how many images, kept where."""
 
 import multiprocessing
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from tests.trainer.data_files import accept_any_digest, write_cifar10, write_folder, write_stl10
 from trainer.config import PretrainConfig
-from trainer.data import Dataset, load
+from trainer.data import Dataset, load, split_names
 from trainer.data.split import ImageSource, TensorImages
 from trainer.errors import ConfigError, DataError
 
@@ -164,6 +165,85 @@ def test_unreadable_files_reach_the_report(tmp_path: Path) -> None:
     load(config, lambda kind, message: seen.append((kind, message)))
     assert [kind for kind, _ in seen] == ["unreadable-image"]
     assert str(root / "test" / "dog" / "0000.png") in seen[0][1]
+
+
+class Stop(Exception):  # noqa: N818 - stands for any exception that a check may raise
+    """What the checks of these tests raise."""
+
+
+@pytest.mark.parametrize("cache", ["none", "ram"])
+@pytest.mark.parametrize("dataset", ["shapes", "stl10", "cifar10", "folder"])
+def test_a_load_can_be_stopped_wherever_it_checks(
+    dataset: str, cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_any_digest(monkeypatch)
+    write_stl10(tmp_path)
+    write_cifar10(tmp_path)
+    name = f"folder:{write_folder(tmp_path / 'own', train=70, unlabeled=4)}" if dataset == "folder" else dataset
+    values = {"limit_per_class": 70, "limit_test_per_class": 1, "image_size": 16, "num_workers": 0, "cache": cache}
+    config = PretrainConfig.from_values({"dataset": name, "data_dir": str(tmp_path), **values})
+    checks = 0
+
+    def count() -> None:
+        nonlocal checks
+        checks += 1
+
+    load(config, lambda _kind, _message: None, check=count)
+    assert checks >= {"shapes": 2, "stl10": 3, "cifar10": 4, "folder": 7}[dataset]
+    for last in (1, checks):
+        left = last
+
+        def stop() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Stop
+
+        with pytest.raises(Stop):
+            load(config, lambda _kind, _message: None, stop)
+
+
+@pytest.mark.parametrize("dataset", ["stl10", "cifar10"])
+def test_a_download_can_be_left(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that goes on for as long as the test."""
+    begun, over = threading.Event(), threading.Event()
+
+    def download(*_: object, **__: object) -> None:
+        begun.set()
+        over.wait()
+        raise OSError("cut off")
+
+    monkeypatch.setattr(f"torchvision.datasets.{dataset.upper()}", download)
+
+    def stop() -> None:
+        if begun.is_set():
+            raise Stop
+
+    config = PretrainConfig(dataset=dataset, data_dir=str(tmp_path), image_size=32, num_workers=0)
+    with pytest.raises(Stop):
+        load(config, lambda _kind, _message: None, stop)
+    over.set()
+
+
+def test_the_fingerprint_does_not_depend_on_the_split_or_the_limits(stl10_dir: Path, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own", unlabeled=4)
+    for name in ("stl10", f"folder:{root}"):
+        found = {
+            loaded(name, stl10_dir, split=split, limit_per_class=limit).fingerprint
+            for split in ("train", "test", "unlabeled", "train+unlabeled")
+            for limit in (0, 1)
+        }
+        assert len(found) == 1
+    before = loaded(f"folder:{root}").fingerprint
+    (root / "train" / "cat" / "0000.png").unlink()
+    assert loaded(f"folder:{root}").fingerprint != before
+
+
+def test_the_splits_are_named_without_reading_an_image(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own", train=0, test=0, unlabeled=1)
+    (root / "unlabeled" / "0000.png").write_bytes(b"")
+    assert split_names(PretrainConfig(dataset=f"folder:{root}")) == ("unlabeled",)
+    assert split_names(PretrainConfig(dataset="stl10", data_dir=str(tmp_path))) == ("train", "test", "unlabeled")
 
 
 def _mark(images: ImageSource) -> None:

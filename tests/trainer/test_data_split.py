@@ -97,11 +97,23 @@ def test_no_limit_leaves_a_split_as_it_is() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_to_memory_holds_what_the_source_gives(shared: bool) -> None:
     source = TensorImages(images(600, 12), 8)
-    seen: list[tuple[int, int]] = []
-    held = to_memory(source, lambda done, of: seen.append((done, of)), shared=shared)
+    held = to_memory(source, shared=shared)
     assert torch.equal(held.tensor, source.take(range(600)))
-    assert seen == [(256, 600), (512, 600), (600, 600)]
     assert held.is_ready(shared=shared)
+
+
+def test_to_memory_asks_before_each_chunk_whether_to_go_on() -> None:
+    asked: list[int] = []
+    to_memory(TensorImages(images(600, 12), 8), lambda: asked.append(1))
+    assert len(asked) == 3
+
+    def stop() -> None:
+        asked.append(1)
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        to_memory(TensorImages(images(600, 12), 8), stop)
 
 
 def test_images_that_are_in_memory_are_not_copied_again() -> None:

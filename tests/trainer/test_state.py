@@ -78,3 +78,10 @@ def test_a_run_on_another_machine_is_judged_by_its_heartbeat(store: RunStore, ru
     row = dataclasses.replace(row, progress_at=row.lifecycle_at + 1)
     assert run_state(row, runs) == "running"
     assert run_state(row, runs, now=time.time() + 31) == "interrupted"
+
+
+@pytest.mark.usefixtures("run")
+def test_a_run_just_resumed_on_another_machine_is_alive_before_its_first_heartbeat(store: RunStore, runs: Path) -> None:
+    row = started(store, host="not-" + socket.gethostname(), alive_at=time.time() - 3600)
+    assert run_state(row, runs) == "starting"
+    assert run_state(row, runs, now=time.time() + 31) == "interrupted"

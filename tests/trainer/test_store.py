@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from trainer.errors import StoreError, StoreVersionError, UnknownRunError
 from trainer.paths import store_file
 from trainer.store import STEP_SERIES, RunStore, StepRow, StoreReader, read_series
-from trainer.store.connect import immediate
+from trainer.store.connect import connect_reader, immediate, is_passing
 from trainer.store.series import BUCKET_SIZES, bucket_size
 
 
@@ -307,3 +308,58 @@ def test_reading_needs_no_numpy_and_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def damage(runs: Path) -> None:
+    """Overwrite every page of a store but the first, which holds the version and the schema."""
+    connection = sqlite3.connect(store_file(runs))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.close()
+    data = store_file(runs).read_bytes()
+    store_file(runs).write_bytes(data[:page_bytes] + b"\xff" * (len(data) - page_bytes))
+
+
+def test_damaged_pages_are_one_sentence_that_names_the_file_and_a_remedy(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = make_run(store)
+    store.append(run_id, [step_row(1)])
+    store.close()
+    damage(runs)
+    reader = StoreReader.open(runs)
+    reads: list[Callable[[], object]] = [
+        reader.runs,
+        lambda: reader.find("a"),
+        lambda: reader.series(run_id, "loss", first=1, last=9, columns=9),
+        lambda: reader.epoch_means(run_id, 1),
+    ]
+    for read in reads:
+        with pytest.raises(StoreError, match="is damaged") as caught:
+            read()
+        assert str(store_file(runs)) in str(caught.value)
+        assert ".recover" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert not is_passing(caught.value)
+    reader.close()
+
+
+def test_a_lock_in_reading_is_a_sentence_and_passes(store: RunStore, runs: Path) -> None:
+    make_run(store)
+    store.close()
+    locker = sqlite3.connect(store_file(runs), isolation_level=None)
+    locker.execute("PRAGMA journal_mode=DELETE")  # in which a writer keeps readers out
+    reader = StoreReader(connect_reader(store_file(runs), timeout_seconds=0), runs)
+    locker.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match=r"cannot be read now \(database is locked\)") as caught:
+        reader.runs()
+    assert is_passing(caught.value)
+    locker.close()
+    reader.close()
+
+
+def test_a_store_without_tables_has_version_0(runs: Path) -> None:
+    runs.mkdir()
+    store_file(runs).touch()
+    reader = StoreReader.open(runs)
+    assert reader.schema_version() == 0
+    reader.close()

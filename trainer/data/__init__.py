@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.config import PretrainConfig
 from trainer.data import cifar10, folder, shapes, stl10
-from trainer.data.split import Split, join, to_memory
+from trainer.data.split import Check, Split, go_on, join, to_memory
 from trainer.errors import ConfigError
 
 Report = Callable[[str, str], None]
@@ -36,21 +36,23 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Reader:
-    """What `load` needs of a data set; `open` takes a split's name."""
+    """What `load` needs of a data set; `open` takes a split's name and what may stop it."""
 
     splits: tuple[str, ...]
-    open: Callable[[str], Split]
+    open: Callable[[str, Check], Split]
     fingerprint: Callable[[], str]
     synthetic: bool = False
 
 
-def load(config: PretrainConfig, report: Report) -> Dataset:
+def load(config: PretrainConfig, report: Report, check: Check = go_on) -> Dataset:
     """Open the splits that a config names.
 
     Args:
         config: its `dataset`, `data_dir`, `split`, limits, `image_size` and `cache`. With `cache` ram or vram the
             images are read here, into memory that loader workers share where there are any.
         report: told about each file that is left out.
+        check: called before each split and between the chunks of what is read, drawn or downloaded; it may raise to
+            stop.
 
     Raises:
         ConfigError: the data set has no such split, or the machine too little shared memory.
@@ -58,9 +60,10 @@ def load(config: PretrainConfig, report: Report) -> Dataset:
     """
     reader = _reader(config, report)
     name = _pretrain_name(config, reader.splits)
-    train = _labelled(reader, "train", config, config.limit_per_class)
-    test = _labelled(reader, "test", config, config.limit_test_per_class)
-    pretrain = _pretrain(reader, name, config, train, test)
+    opening = _Opening(reader, config, check)
+    train = opening.labelled("train", config.limit_per_class)
+    test = opening.labelled("test", config.limit_test_per_class)
+    pretrain = opening.pretrain(name, train, test)
     return Dataset(
         name=config.dataset,
         train=train,
@@ -72,25 +75,34 @@ def load(config: PretrainConfig, report: Report) -> Dataset:
     )
 
 
+def split_names(config: PretrainConfig) -> tuple[str, ...]:
+    """The splits that the config's data set has; no image is read.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    return _reader(config, lambda _kind, _message: None).splits
+
+
 def _reader(config: PretrainConfig, report: Report) -> _Reader:
     data_dir, size = Path(config.data_dir).expanduser(), config.image_size
     if config.dataset == "stl10":
         return _Reader(
             splits=stl10.SPLITS,
-            open=partial(stl10.open_split, data_dir, size=size),
+            open=lambda name, check: stl10.open_split(data_dir, name, size, check),
             fingerprint=partial(stl10.fingerprint, data_dir),
         )
     if config.dataset == "cifar10":
         return _Reader(
             splits=cifar10.SPLITS,
-            open=partial(cifar10.open_split, data_dir, size=size),
+            open=lambda name, check: cifar10.open_split(data_dir, name, size, check),
             fingerprint=partial(cifar10.fingerprint, data_dir),
         )
     if config.dataset == "shapes":
         counts = {"train": config.limit_per_class, "test": config.limit_test_per_class}
         return _Reader(
             splits=shapes.SPLITS,
-            open=lambda name: shapes.open_split(name, size, per_class=counts[name]),
+            open=lambda name, _check: shapes.open_split(name, size, per_class=counts[name]),
             fingerprint=shapes.fingerprint,
             synthetic=True,
         )
@@ -102,7 +114,7 @@ def _reader(config: PretrainConfig, report: Report) -> _Reader:
     }
     return _Reader(
         splits=folder.splits_of(root),
-        open=lambda name: folder.open_split(
+        open=lambda name, check: folder.open_split(
             root,
             name,
             size,
@@ -110,6 +122,7 @@ def _reader(config: PretrainConfig, report: Report) -> _Reader:
             in_memory=config.cache != "none",
             shared=_is_shared(config),
             report=report,
+            check=check,
         ),
         fingerprint=partial(folder.fingerprint, root),
     )
@@ -123,30 +136,41 @@ def _pretrain_name(config: PretrainConfig, splits: tuple[str, ...]) -> str:
     return config.split
 
 
-def _labelled(reader: _Reader, name: str, config: PretrainConfig, per_class: int) -> Split | None:
-    if name not in reader.splits:
-        return None
-    return _cached(reader.open(name).first_of_each_class(per_class), config)
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Opens the splits of one data set as a config says."""
 
+    reader: _Reader
+    config: PretrainConfig
+    check: Check
 
-def _pretrain(reader: _Reader, name: str, config: PretrainConfig, train: Split | None, test: Split | None) -> Split:
-    limit = config.limit_images
-    if name == "train" and train is not None:
-        return train.first(limit)
-    if name == "test" and test is not None:
-        return test.first(limit)
-    if name == "unlabeled" or train is None:
-        return _cached(reader.open("unlabeled").first(limit), config)
-    if 0 < limit <= len(train):
-        return train.first(limit)
-    unlabeled = reader.open("unlabeled").first(limit - len(train) if limit else 0)
-    return join(name, [train, _cached(unlabeled, config)])
+    def labelled(self, name: str, per_class: int) -> Split | None:
+        if name not in self.reader.splits:
+            return None
+        return self._cached(self._open(name).first_of_each_class(per_class))
 
+    def pretrain(self, name: str, train: Split | None, test: Split | None) -> Split:
+        limit = self.config.limit_images
+        if name == "train" and train is not None:
+            return train.first(limit)
+        if name == "test" and test is not None:
+            return test.first(limit)
+        if name == "unlabeled" or train is None:
+            return self._cached(self._open("unlabeled").first(limit))
+        if 0 < limit <= len(train):
+            return train.first(limit)
+        unlabeled = self._open("unlabeled").first(limit - len(train) if limit else 0)
+        return join(name, [train, self._cached(unlabeled)])
 
-def _cached(split: Split, config: PretrainConfig) -> Split:
-    if config.cache == "none":
-        return split
-    return Split(split.name, to_memory(split.images, shared=_is_shared(config)), split.labels, split.classes)
+    def _open(self, name: str) -> Split:
+        self.check()
+        return self.reader.open(name, self.check)
+
+    def _cached(self, split: Split) -> Split:
+        if self.config.cache == "none":
+            return split
+        held = to_memory(split.images, self.check, shared=_is_shared(self.config))
+        return Split(split.name, held, split.labels, split.classes)
 
 
 def _is_shared(config: PretrainConfig) -> bool:

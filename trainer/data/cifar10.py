@@ -10,27 +10,32 @@ from urllib.error import URLError
 import torch
 import torchvision
 
+from trainer.data.aside import aside
 from trainer.data.fingerprint import of_files
-from trainer.data.split import Split, TensorImages
+from trainer.data.split import Check, Split, TensorImages, go_on
 from trainer.errors import DataError
 
 SPLITS = ("train", "test")
 FOLDER = "cifar-10-batches-py"
 
 
-def open_split(data_dir: Path, name: str, size: int) -> Split:
+def open_split(data_dir: Path, name: str, size: int, check: Check = go_on) -> Split:
     """A split of CIFAR-10, in memory.
 
     Args:
         data_dir: folder that holds `cifar-10-batches-py`, or that it is downloaded to.
         name: one of `SPLITS`.
         size: side S of the images taken.
+        check: called while the files are downloaded, verified and read.
 
     Raises:
         DataError: the files are absent or broken and can't be downloaded.
     """
     try:
-        found = torchvision.datasets.CIFAR10(str(data_dir), train=name == "train", download=not _present(data_dir))
+        found = aside(
+            lambda: torchvision.datasets.CIFAR10(str(data_dir), train=name == "train", download=not _present(data_dir)),
+            check,
+        )
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(_sentence(data_dir, error)) from error
     images_NCHW = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()

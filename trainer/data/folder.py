@@ -16,7 +16,7 @@ import torch
 
 from trainer.data.decode import Pixels, to_chw, try_decode
 from trainer.data.fingerprint import of_texts
-from trainer.data.split import Indices, Split, TensorImages, allocate, as_indices
+from trainer.data.split import Check, Indices, Split, TensorImages, allocate, as_indices, go_on
 from trainer.errors import DataError
 
 SPLITS = ("train", "test", "unlabeled")
@@ -80,7 +80,17 @@ def splits_of(root: Path) -> tuple[str, ...]:
     return found
 
 
-def open_split(root: Path, name: str, size: int, *, limit: int, in_memory: bool, shared: bool, report: Report) -> Split:
+def open_split(
+    root: Path,
+    name: str,
+    size: int,
+    *,
+    limit: int,
+    in_memory: bool,
+    shared: bool,
+    report: Report,
+    check: Check = go_on,
+) -> Split:
     """Read a split once: to keep its images, or to find out which can be read.
 
     Args:
@@ -91,6 +101,7 @@ def open_split(root: Path, name: str, size: int, *, limit: int, in_memory: bool,
         in_memory: keep the decoded images; else they are decoded again each time they are taken.
         shared: whether loader workers are to share that memory.
         report: told the kind and the sentence about each file that is left out.
+        check: called before each few files are decoded.
 
     Raises:
         DataError: a class has no readable image, or `test` has one that `train` lacks.
@@ -103,7 +114,7 @@ def open_split(root: Path, name: str, size: int, *, limit: int, in_memory: bool,
     labels: list[int] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for label, files in groups:
-            for path, image_HWC in _read(files, size, limit, pool, report):
+            for path, image_HWC in _read(files, size, limit, pool, report, check):
                 if images_NCHW is not None:
                     images_NCHW[len(paths)] = to_chw(image_HWC)
                 paths.append(path)
@@ -174,11 +185,12 @@ def _known() -> str:
 
 
 def _read(
-    files: Sequence[Path], size: int, limit: int, pool: ThreadPoolExecutor, report: Report
+    files: Sequence[Path], size: int, limit: int, pool: ThreadPoolExecutor, report: Report, check: Check
 ) -> Iterator[tuple[Path, Pixels]]:
     """The first `limit` readable files (0: all of them) with their pixels, in order."""
     count = 0
     for start in range(0, len(files), _READ_AHEAD):
+        check()
         chunk = files[start : start + _READ_AHEAD]
         for path, decoded in zip(chunk, pool.map(partial(try_decode, size=size), chunk), strict=True):
             if isinstance(decoded, str):

@@ -19,8 +19,12 @@ CHUNK_IMAGES = 256
 SHARED_MEMORY = Path("/dev/shm")
 
 Indices = Sequence[int] | torch.Tensor
-Progress = Callable[[int, int], None]
-"""Called with the number of images done and the number of all."""
+Check = Callable[[], None]
+"""Called between the chunks of long work; it may raise to stop it."""
+
+
+def go_on() -> None:
+    """The check of those whom nothing stops."""
 
 
 class ImageSource(Protocol):
@@ -205,12 +209,12 @@ def allocate(count: int, size: int, *, shared: bool) -> torch.Tensor:
     return images
 
 
-def to_memory(source: ImageSource, progress: Progress | None = None, *, shared: bool = False) -> TensorImages:
+def to_memory(source: ImageSource, check: Check = go_on, *, shared: bool = False) -> TensorImages:
     """All images of a source in one uint8 tensor (N, 3, S, S).
 
     Args:
         source: what is read; one that is in memory at its own size already is returned as it is, unless `shared`.
-        progress: told after each chunk how many images are done.
+        check: called before each chunk of `CHUNK_IMAGES`.
         shared: whether loader workers are to share the tensor.
 
     Raises:
@@ -221,8 +225,7 @@ def to_memory(source: ImageSource, progress: Progress | None = None, *, shared: 
     count = len(source)
     images_NCHW = allocate(count, source.shape[-1], shared=shared)
     for start in range(0, count, CHUNK_IMAGES):
+        check()
         stop = min(start + CHUNK_IMAGES, count)
         images_NCHW[start:stop] = source.take(range(start, stop))
-        if progress is not None:
-            progress(stop, count)
     return TensorImages(images_NCHW)

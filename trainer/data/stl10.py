@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 import torchvision
 
+from trainer.data.aside import aside
 from trainer.data.fingerprint import of_files
-from trainer.data.split import Indices, Split, as_indices, resize
+from trainer.data.split import Check, Indices, Split, as_indices, go_on, resize
 from trainer.errors import DataError
 
 SPLITS = ("train", "test", "unlabeled")
@@ -66,18 +67,19 @@ class MappedImages:
         return resize(images_BCWH.transpose(2, 3).contiguous(), self._size)
 
 
-def open_split(data_dir: Path, name: str, size: int) -> Split:
+def open_split(data_dir: Path, name: str, size: int, check: Check = go_on) -> Split:
     """A split of STL10, read in place.
 
     Args:
         data_dir: folder that holds `stl10_binary`, or that it is downloaded to.
         name: one of `SPLITS`.
         size: side S of the images taken.
+        check: called while the files are downloaded and verified.
 
     Raises:
         DataError: the files are broken, or are absent and can't be downloaded.
     """
-    folder = _folder(data_dir)
+    folder = _folder(data_dir, check)
     images = MappedImages(folder / f"{name}_X.bin", size)
     classes = tuple(_read_text(folder / "class_names.txt").split())
     labels = torch.full((len(images),), -1)
@@ -114,12 +116,12 @@ def fingerprint(data_dir: Path) -> str:
     return of_files(_folder(data_dir) / name for name in _FILES)
 
 
-def _folder(data_dir: Path) -> Path:
+def _folder(data_dir: Path, check: Check = go_on) -> Path:
     folder = data_dir / FOLDER
     if all((folder / name).is_file() for name in _FILES):
         return folder
     try:
-        torchvision.datasets.STL10(str(data_dir), split="test", download=True)
+        aside(lambda: torchvision.datasets.STL10(str(data_dir), split="test", download=True), check)
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(
             f"--dataset: stl10 is not in {folder} and can't be downloaded ({error}); connect to the network, or copy "

@@ -52,6 +52,11 @@ def stratified_folds(labels: torch.Tensor, k: int, seed: int) -> list[tuple[torc
     return [(torch.nonzero(fold_N != fold).flatten(), torch.nonzero(fold_N == fold).flatten()) for fold in range(k)]
 
 
+def has_pair_of_a_class(labels: torch.Tensor) -> bool:
+    """Whether any class has two images, so that one of them can be held out."""
+    return len(labels) > len(labels.unique())
+
+
 def _shuffled_classes(labels: torch.Tensor, seed: int) -> list[torch.Tensor]:
     """Indices of each class's images, shuffled; classes in rising order of label."""
     labels = labels.cpu()

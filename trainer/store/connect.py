@@ -39,10 +39,17 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
         connection = sqlite3.connect(
             address, uri=True, isolation_level=None, timeout=timeout_seconds, check_same_thread=False
         )
-        connection.row_factory = sqlite3.Row
-        check_version(connection, path)
     except sqlite3.Error as error:
         raise _unreadable(path, error) from error
+    connection.row_factory = sqlite3.Row
+    try:
+        check_version(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unreadable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -63,7 +70,6 @@ def connect_writer(path: Path) -> "Database":
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         check_version(connection, path)
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         db = Database(connection)
         migrate(db, path)
@@ -119,7 +125,32 @@ def immediate(connection: sqlite3.Connection, *, durable: bool = False) -> Itera
         raise StoreError(f"the run store could not be written ({error}); free some space or check the disk") from error
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Reads of an open store; what SQLite says against them becomes a sentence, with SQLite's own error as its cause.
+
+    Raises:
+        StoreError: the file is locked, can't be read, or is damaged.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path} cannot be read now ({error}); check the file and its disk, and try again") from error
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+
+
+def is_passing(error: StoreError) -> bool:
+    """Whether an error in reading is one that may be over at the next try, such as a lock, and no damage."""
+    return isinstance(error.__cause__, sqlite3.OperationalError)
+
+
 def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:  # the byte above it tells kinds of damage apart
+        return StoreError(
+            f"{path} is damaged ({error}); put a copy back, save what is left with `sqlite3 {path} .recover`, or name "
+            "another --runs-dir"
+        )
     return StoreError(
         f"{path} cannot be used as a run store ({error}); check the file and its folder, or name another --runs-dir"
     )

@@ -1,13 +1,15 @@
 """Reading the run store; nothing here writes, and nothing here is imported late or slow."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from trainer.errors import UnknownRunError
 from trainer.paths import store_file
-from trainer.store.connect import connect_reader
+from trainer.store.connect import connect_reader, reading
 from trainer.store.records import Checkpoint, Command, Evaluation, Event, Run
+from trainer.store.series import Point, read_series
 
 _RUN_COLUMNS = """
     SELECT r.*,
@@ -21,7 +23,10 @@ _RUN_COLUMNS = """
 
 
 class StoreReader:
-    """What is in a runs folder. Every method reads only and holds no transaction when it returns."""
+    """What is in a runs folder. Every method reads only and holds no transaction when it returns.
+
+    Every method raises StoreError where the file is locked, can't be read, or is damaged.
+    """
 
     def __init__(self, connection: sqlite3.Connection, runs: Path) -> None:
         """Args: an open connection with `sqlite3.Row` rows, and the runs folder it belongs to."""
@@ -42,9 +47,19 @@ class StoreReader:
         """Close the connection."""
         self.connection.close()
 
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """All rows of a query; every read goes through here or through `read_series`."""
+        with reading(store_file(self.runs_path)):
+            rows: list[sqlite3.Row] = self.connection.execute(query, values).fetchall()
+            return rows
+
+    def schema_version(self) -> int:
+        """Number of migrations that made the store; 0 as long as the first trainer is making it, without a run."""
+        return int(self._rows("PRAGMA user_version")[0][0])
+
     def runs(self) -> list[Run]:
         """Every run, the newest first."""
-        rows = self.connection.execute(_RUN_COLUMNS + " ORDER BY r.created_at DESC, r.id")
+        rows = self._rows(_RUN_COLUMNS + " ORDER BY r.created_at DESC, r.id")
         return [Run.from_row(row) for row in rows]
 
     def run(self, run_id: str) -> Run:
@@ -53,10 +68,10 @@ class StoreReader:
         Raises:
             UnknownRunError: there is none.
         """
-        row = self.connection.execute(_RUN_COLUMNS + " WHERE r.id = ?", (run_id,)).fetchone()
-        if row is None:
+        rows = self._rows(_RUN_COLUMNS + " WHERE r.id = ?", (run_id,))
+        if not rows:
             raise UnknownRunError(f"no run has the id {run_id!r}; `simclr-tui ls` lists them")
-        return Run.from_row(row)
+        return Run.from_row(rows[0])
 
     def find(self, text: str) -> Run:
         """One run by its id, the beginning of its id, or its name (the newest of that name).
@@ -64,13 +79,11 @@ class StoreReader:
         Raises:
             UnknownRunError: there is none, or several ids begin so.
         """
-        by_id = [row[0] for row in self.connection.execute("SELECT id FROM runs WHERE id = ?", (text,))]
-        by_name = self.connection.execute(
-            "SELECT id FROM runs WHERE name = ? ORDER BY created_at DESC LIMIT 1", (text,)
-        )
+        by_id = [row[0] for row in self._rows("SELECT id FROM runs WHERE id = ?", (text,))]
+        by_name = self._rows("SELECT id FROM runs WHERE name = ? ORDER BY created_at DESC LIMIT 1", (text,))
         found = by_id or [row[0] for row in by_name]
         if not found and text:
-            starts = self.connection.execute("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(text), text))
+            starts = self._rows("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(text), text))
             found = [row[0] for row in starts]
         if len(found) > 1:
             raise UnknownRunError(f"{text!r} begins {len(found)} ids; write more of it")
@@ -81,68 +94,64 @@ class StoreReader:
     def events(self, *, run_id: str | None = None, after: int = 0, limit: int = 1000) -> list[Event]:
         """Events with an id above `after`, the newest `limit` of them, oldest first."""
         where, values = ("AND run_id = ?", (run_id,)) if run_id else ("", ())
-        rows = self.connection.execute(
+        rows = self._rows(
             f"SELECT * FROM events WHERE id > ? {where} ORDER BY id DESC LIMIT ?", (after, *values, limit)
         )
         return [Event.from_row(row) for row in rows][::-1]
 
     def pending_commands(self, run_id: str) -> list[Command]:
         """What a run was asked to do and has not taken up, oldest first."""
-        rows = self.connection.execute(
-            "SELECT * FROM commands WHERE run_id = ? AND taken_at IS NULL ORDER BY id", (run_id,)
-        )
+        rows = self._rows("SELECT * FROM commands WHERE run_id = ? AND taken_at IS NULL ORDER BY id", (run_id,))
         return [Command.from_row(row) for row in rows]
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """The checkpoints of a run, the newest first."""
-        rows = self.connection.execute("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
+        rows = self._rows("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
         return [Checkpoint.from_row(row) for row in rows]
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """The evaluations of a run, in the order in which they were made."""
-        rows = self.connection.execute("SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
+        rows = self._rows("SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
         return [Evaluation.from_row(row) for row in rows]
 
     def epochs(self, run_id: str, *, after: int = 0) -> list[dict[str, Any]]:
         """The rows of `epochs` above an epoch, in order."""
-        rows = self.connection.execute(
-            "SELECT * FROM epochs WHERE run_id = ? AND epoch > ? ORDER BY epoch", (run_id, after)
-        )
+        rows = self._rows("SELECT * FROM epochs WHERE run_id = ? AND epoch > ? ORDER BY epoch", (run_id, after))
         return [dict(row) for row in rows]
 
     def steps(self, run_id: str, *, after: int = 0, limit: int = -1) -> list[dict[str, Any]]:
         """The rows of `steps` above a step, in order."""
-        rows = self.connection.execute(
+        rows = self._rows(
             "SELECT * FROM steps WHERE run_id = ? AND step > ? ORDER BY step LIMIT ?", (run_id, after, limit)
         )
         return [dict(row) for row in rows]
 
     def epoch_means(self, run_id: str, epoch: int) -> dict[str, Any]:
         """Means over the steps of an epoch, and of the device's utilisation while it went on."""
-        row = self.connection.execute(
+        row = self._rows(
             "SELECT avg(loss) AS loss, avg(acc_top1) AS acc_top1, avg(acc_top5) AS acc_top5,"
             " avg(acc_mean_pos) AS acc_mean_pos, avg(t_data) AS t_data, avg(t_batch) AS t_batch"
             " FROM steps WHERE run_id = ? AND epoch = ?",
             (run_id, epoch),
-        ).fetchone()
-        since = self.connection.execute(
+        )[0]
+        since = self._rows(
             "SELECT max(at) FROM (SELECT at FROM epochs WHERE run_id = ? AND epoch = ? UNION ALL"
             " SELECT at FROM events WHERE run_id = ? AND kind IN ('started', 'resumed'))",
             (run_id, epoch - 1, run_id),
-        ).fetchone()[0]
-        gpu_util = self.connection.execute(
+        )[0][0]
+        gpu_util = self._rows(
             "SELECT avg(gpu_util) FROM device_samples WHERE run_id = ? AND at > ?", (run_id, since or 0.0)
-        ).fetchone()[0]
+        )[0][0]
         return dict(row) | {"gpu_util": gpu_util}
 
     def last_step(self, run_id: str) -> int:
         """The highest step that was logged, or 0."""
-        row = self.connection.execute("SELECT max(step) FROM steps WHERE run_id = ?", (run_id,)).fetchone()
+        row = self._rows("SELECT max(step) FROM steps WHERE run_id = ?", (run_id,))[0]
         return int(row[0] or 0)
 
     def device_samples(self, run_id: str, *, after: float = 0.0, limit: int = 3600) -> list[dict[str, Any]]:
         """The newest samples taken after a time, oldest first."""
-        rows = self.connection.execute(
+        rows = self._rows(
             "SELECT * FROM device_samples WHERE run_id = ? AND at > ? ORDER BY at DESC LIMIT ?",
             (run_id, after, limit),
         )
@@ -150,10 +159,19 @@ class StoreReader:
 
     def latest_device_sample(self) -> dict[str, Any] | None:
         """The sample that was taken last, of whatever run."""
-        row = self.connection.execute("SELECT * FROM device_samples ORDER BY id DESC LIMIT 1").fetchone()
-        return dict(row) if row else None
+        rows = self._rows("SELECT * FROM device_samples ORDER BY id DESC LIMIT 1")
+        return dict(rows[0]) if rows else None
 
     def command_outcome(self, command_id: int) -> str | None:
         """What came of something that a run was asked to do, or None until it is taken up."""
-        row = self.connection.execute("SELECT outcome FROM commands WHERE id = ?", (command_id,)).fetchone()
-        return str(row[0]) if row is not None and row[0] is not None else None
+        rows = self._rows("SELECT outcome FROM commands WHERE id = ?", (command_id,))
+        return str(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def series(self, run_id: str, name: str, *, first: int, last: int, columns: int) -> list[Point]:
+        """A step series between two steps, reduced as `read_series` does.
+
+        Raises:
+            KeyError: the name is not one of STEP_SERIES.
+        """
+        with reading(store_file(self.runs_path)):
+            return read_series(self.connection, run_id, name, first=first, last=last, columns=columns)

@@ -1,0 +1,82 @@
+"""What the header and the summary send to the terminal: nothing as long as they say the same."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.content import Content
+
+from simclr_tui.app import DashboardApp
+from simclr_tui.widgets.header import Header
+from simclr_tui.widgets.summary import RunSummary
+from tests.simclr_tui.support import screen_text, wait_for_text
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now: float
+
+    def time(self) -> float:
+        return self.now
+
+
+def counting(render: Callable[[], Content], counted: list[str]) -> Callable[[], Content]:
+    """The same, noting each call."""
+
+    def counts() -> Content:
+        line = render()
+        counted.append(line.plain)
+        return line
+
+    return counts
+
+
+async def test_the_header_is_painted_when_its_text_changes_and_never_else(
+    runs: Path, some_runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(time.time() + 1)
+    monkeypatch.setattr("simclr_tui.widgets.header.time", clock)
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "1 queued", "device idle")
+        await pilot.pause(0.3)
+        header = app.screen.query_one(Header)
+        painted: list[str] = []
+        monkeypatch.setattr(header, "render", counting(header.render, painted))
+        await pilot.pause(1.6)
+        assert painted == [], "three polls and three ticks have nothing new"
+        clock.now += 1
+        header.polled_at = clock.now
+        await pilot.pause(1.1)
+        assert len(painted) == 1
+        assert painted[0] == screen_text(app).splitlines()[0]
+        header.rows = ()
+        header.show()
+        await pilot.pause()
+        assert len(painted) == 2
+        assert "queued" not in painted[1]
+
+
+async def test_the_summary_is_painted_when_its_text_changes_and_never_else(
+    runs: Path, some_runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(time.time())
+    monkeypatch.setattr("simclr_tui.widgets.summary.time", clock)
+    app = DashboardApp(runs, select=some_runs["done"])
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "finished · epoch 15/15")
+        await pilot.pause(0.3)
+        summary = app.screen.query_one(RunSummary)
+        painted: list[str] = []
+        monkeypatch.setattr(summary, "render", counting(summary.render, painted))
+        summary.keep_time()
+        await pilot.pause()
+        assert painted == []
+        clock.now += 400 * 86400  # the date of another year is written differently
+        summary.keep_time()
+        await pilot.pause()
+        assert len(painted) == 1

@@ -1,0 +1,77 @@
+"""Evaluation of what can't be scored: a warning where there are too few labels, a refusal of other images."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.trainer.data_files import write_folder
+from trainer.config import EvaluateConfig
+from trainer.run import main
+from trainer.start import new_evaluate_run
+from trainer.store import RunStore
+
+TINY = [
+    *("--image-size=16", "--backbone=resnet-narrow", "--head-width=8", "--projection-size=4", "--batch-size=4"),
+    *("--epochs=1", "--num-workers=0", "--threads=1", "--device=cpu"),
+]
+
+
+def warnings(store: RunStore, run_id: str) -> list[tuple[str, str]]:
+    """Kind and sentence of what the run warned of."""
+    return [(event.kind, event.message) for event in store.events(run_id=run_id) if event.level == "warning"]
+
+
+def train(runs: Path, *options: str) -> int:
+    """A run of seconds in this process; its exit code."""
+    return main(["--runs-dir", str(runs), "--name", "a", *TINY, *options])
+
+
+def evaluate(runs: Path, store: RunStore) -> tuple[int, str]:
+    """A job that scores the run `a`: its exit code and its id."""
+    job_id = new_evaluate_run(store, store.find("a"), EvaluateConfig(device="cpu", threads=1))
+    return main(["--runs-dir", str(runs), "--run", job_id]), job_id
+
+
+def test_one_image_of_each_class_is_trained_on_and_not_scored(store: RunStore, runs: Path) -> None:
+    assert train(runs, "--dataset=shapes", "--limit-per-class=1", "--limit-test-per-class=1") == 0
+    run = store.find("a")
+    skipped = dict(warnings(store, run.id))["evaluation-skipped"]
+    assert skipped == "shapes has no class with two labelled train images, so nothing was scored"
+    assert store.evaluations(run.id) == []
+    assert [row["knn_top1"] for row in store.epochs(run.id)] == [None]
+
+
+def test_a_class_of_one_image_beside_others_is_scored(store: RunStore, runs: Path, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "own", train=4, test=2)
+    for number in range(1, 4):
+        (root / "train" / "cat" / f"{number:04}.png").unlink()
+    assert train(runs, f"--dataset=folder:{root}") == 0
+    assert warnings(store, store.find("a").id) == []
+    assert len(store.evaluations(store.find("a").id)) == 8
+
+
+def test_a_job_on_unlabelled_images_alone_says_that_it_scored_nothing(
+    store: RunStore, runs: Path, tmp_path: Path
+) -> None:
+    root = write_folder(tmp_path / "own", train=0, test=0, unlabeled=5)
+    assert train(runs, f"--dataset=folder:{root}") == 0
+    code, job_id = evaluate(runs, store)
+    assert code == 0
+    sentence = f"folder:{root} has no labelled train and test splits, so nothing was scored"
+    assert ("evaluation-skipped", sentence) in warnings(store, job_id)
+
+
+def test_a_job_on_other_images_than_the_runs_is_refused(
+    store: RunStore, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folder(tmp_path / "own", train=4, test=2, unlabeled=4)
+    assert train(runs, f"--dataset=folder:{root}", "--no-evaluate-at-end") == 0
+    assert evaluate(runs, store)[0] == 0, "the images are the same, whichever split was trained on"
+    made = len(store.evaluations(store.find("a").id))
+    (root / "test" / "dog" / "0000.png").unlink()
+    capsys.readouterr()
+    code, job_id = evaluate(runs, store)
+    assert code == 2
+    assert "are not those that a was trained with; put them back, or launch a new run" in capsys.readouterr().err
+    assert store.run(job_id).lifecycle == "failed"
+    assert len(store.evaluations(store.find("a").id)) == made == 8
