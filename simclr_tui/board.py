@@ -20,6 +20,7 @@ class Board:
     """A run that was just made and that no poll has brought yet; the cursor waits for it."""
     filter: str = ""
     view: View = field(default_factory=View)
+    _before_filter: str | None = None
 
     def take_rows(self, rows: Sequence[RunRow]) -> None:
         """Replace the runs; the cursor stays with its run, or goes to the first there is."""
@@ -36,8 +37,12 @@ class Board:
         self.curves |= {one.run_id: one for one in curves}
 
     def set_filter(self, text: str) -> None:
-        """Show only runs that match."""
+        """Show only runs that match; once all are shown again the cursor is back where it was, unless it was moved."""
+        if text and not self.filter:
+            self._before_filter = self.cursor_id
         self.filter = text
+        if not text and self._before_filter is not None:
+            self.cursor_id, self._before_filter = self._before_filter, None
         self._settle()
 
     @property
@@ -53,6 +58,7 @@ class Board:
     def move(self, delta: int) -> None:
         """Move the cursor by so many rows, as far as there are any."""
         ids = [row.run.id for row in self.visible]
+        self._before_filter = None
         if ids:
             at = ids.index(self.cursor_id) if self.cursor_id in ids else 0
             self.cursor_id = ids[min(len(ids) - 1, max(0, at + delta))]

@@ -15,7 +15,7 @@ from simclr_tui.curves import CurveReader
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
 from simclr_tui.model import Curves, RunRow, Watched
 from trainer.errors import StoreError, StoreVersionError, TrainerError
-from trainer.paths import store_file
+from trainer.paths import check_runs_dir, store_file
 from trainer.state import run_state
 from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.reader import StoreReader
@@ -32,6 +32,7 @@ def check_store(runs: Path) -> None:
         StoreError: the store is damaged or can't be read.
         StoreVersionError: it was made by a newer version.
     """
+    check_runs_dir(runs)
     path = store_file(runs)
     if not path.exists():
         return

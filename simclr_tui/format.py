@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import Mapping
 
+from rich.cells import cell_len, set_cell_size
+
 UNKNOWN = "–"
 
 SIGNS: Mapping[str, str] = {
@@ -109,5 +111,7 @@ def bar(fraction: float, cells: int) -> str:
 
 
 def fit(text: str, width: int) -> str:
-    """Text padded or cut to a width; what is cut ends in an ellipsis."""
-    return text.ljust(width) if len(text) <= width else text[: max(0, width - 1)] + "…"
+    """Text padded or cut to a width in terminal cells; what is cut ends in an ellipsis."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, max(0, width - 1)) + "…"

@@ -128,7 +128,7 @@ def knn_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
         x_range=(0.0, max(_x_end(drawn, view), 1.0)),
         y_range=_padded(min(s.value for s in values), max(s.value for s in values)),
         x_name=_x_name(view),
-        marks=_marks(drawn[0], view),
+        marks=[mark for one in drawn for mark in _marks(one, view)],
     )
 
 
@@ -208,7 +208,7 @@ def _step_panel(
         y_range=_range(low, high, from_zero=from_zero, log=log, positive=curves + raw),
         x_name=_x_name(view),
         log=log,
-        marks=_marks(drawn[0], view),
+        marks=[mark for one in drawn for mark in _marks(one, view)],
     )
 
 

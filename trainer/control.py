@@ -16,7 +16,12 @@ from trainer.errors import ExitCode, StoreError
 from trainer.store.runs import RunStore
 
 POLL_SECONDS = 0.5
+_BOUNCE_SECONDS = 0.15
+"""A second Ctrl-C so soon after the first is the same press of the key."""
+
 _HURRY_SECONDS = 2.0
+"""A second Ctrl-C within so long leaves at once."""
+
 _PROGRESS_SECONDS = 2.0
 
 
@@ -67,8 +72,14 @@ class Control:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if number == signal.SIGINT and self._signal == signal.SIGINT and now - self._signal_at < _HURRY_SECONDS:
-            os._exit(ExitCode.SIGINT)
+        since = now - self._signal_at
+        if number == signal.SIGINT and self._signal == signal.SIGINT:
+            if since < _BOUNCE_SECONDS:
+                return
+            if since < _HURRY_SECONDS:
+                with contextlib.suppress(OSError):
+                    os.write(2, f"\nended at once; resume {self._run_id} goes on from its last checkpoint\n".encode())
+                os._exit(ExitCode.SIGINT)
         self._signal, self._signal_at = number, now
 
     def _handle_save(self, _number: int, _frame: FrameType | None) -> None:

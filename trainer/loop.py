@@ -148,6 +148,7 @@ def _close_epoch(training: Training, state: TrainState, epoch: int) -> None:
     figures = _measure(training, state, epoch)
     _insist(training, f"epoch {epoch}", lambda: _put_epoch(training, state, epoch, figures))
     state.closed_epochs = epoch
+    _show_progress(training, state, epoch)
     state.clock.next_epoch()
     knn_top1 = figures.get("knn_top1")
     if epoch == training.config.epochs:

@@ -45,6 +45,17 @@ def make_runs_dir(path: Path) -> Path:
     return path
 
 
+def check_runs_dir(path: Path) -> None:
+    """See that a runs folder, if it is there, is a folder. Reads only.
+
+    Raises:
+        StoreError: it is a file, or lies below one.
+    """
+    above = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not above.is_dir():
+        raise StoreError(f"--runs-dir: {above} is a file and no folder; name a folder")
+
+
 def store_file(runs: Path) -> Path:
     """The SQLite file of a runs folder."""
     return runs / "runs.db"

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+
 from trainer.config import FOLDER, EvaluateConfig, PretrainConfig
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.process import identity, launch, wait_until_free
@@ -13,6 +15,9 @@ from trainer.settings import fields_of
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
+
+LONGEST_NAME = 60
+"""Terminal cells that a run's name may take."""
 
 _RELEASE_SECONDS = 15.0
 
@@ -22,16 +27,24 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
 
     The number of threads is settled here: bits depend on it, so a resumed run must use the same. So are paths, since
     a run may be resumed from another folder.
+
+    Raises:
+        ConfigError: the name can't be shown in a line, or the data set's folder is not there.
     """
+    name = name.strip()
+    if not name.isprintable() or cell_len(name) > LONGEST_NAME:
+        raise ConfigError("name", f"{name!r} does not fit a line; give at most {LONGEST_NAME} printable characters")
     config = dataclasses.replace(
         config,
         threads=config.threads or available_cores(),
         dataset=_absolute(config.dataset),
         data_dir=str(Path(config.data_dir).expanduser().absolute()),
     )
+    if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
+        raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
     return store.create_run(
         kind="pretrain",
-        name=name.strip() or _default_name(store, config, preset),
+        name=name or _default_name(store, config, preset),
         config=config.to_json(),
         preset=preset,
         batch_size=config.batch_size,
@@ -42,12 +55,20 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     """Add a job that scores a checkpoint of a run; its id. Commits.
 
     Raises:
-        UsageError: the run is not one that has an encoder to score.
+        UsageError: the run is not one that has an encoder to score, or has no checkpoint yet.
+        ConfigError: it has none of that step.
     """
     if source.kind != "pretrain":
         raise UsageError(f"{source.name} is of kind {source.kind}; name a pretraining run to evaluate")
-    if not store.checkpoints(source.id):
-        raise UsageError(f"{source.name} has no checkpoint yet; wait for its first one")
+    steps = [row.step for row in store.checkpoints(source.id)]
+    if not steps:
+        state = run_state(source, store.runs_path)
+        remedies = dict.fromkeys(LIVE_STATES, "wait for its first one")
+        remedies |= dict.fromkeys(RESUMABLE_STATES, "resume it first")
+        raise UsageError(f"{source.name} has no checkpoint; {remedies.get(state, 'launch a new run')}")
+    if config.step and config.step not in steps:
+        there_are = ", ".join(map(str, sorted(steps)))
+        raise ConfigError("step", f"{source.name} has no checkpoint of step {config.step}; it has {there_are}")
     config = dataclasses.replace(config, run=source.id, threads=config.threads or available_cores())
     return store.create_run(
         kind="evaluate", name=f"{source.name}-evaluate", config=config.to_json(), source_run_id=source.id
@@ -136,6 +157,7 @@ def available_cores() -> int:
 def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:
     """A name that is not taken yet, from the preset or the data set."""
     dataset = config.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
-    base = preset or f"{dataset}-{config.backbone}"
+    plain = "".join(letter if letter.isprintable() else "_" for letter in dataset)
+    base = preset or f"{set_cell_size(plain, min(cell_len(plain), LONGEST_NAME // 2))}-{config.backbone}"
     taken = {run.name for run in store.runs()}
     return next(name for n in range(1, len(taken) + 2) if (name := f"{base}-{n}" if n > 1 else base) not in taken)

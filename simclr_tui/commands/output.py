@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from trainer.errors import UnknownRunError
-from trainer.paths import store_file
+from trainer.paths import check_runs_dir, store_file
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
@@ -21,6 +23,7 @@ def open_reader(runs: Path) -> Iterator[StoreReader]:
         UnknownRunError: there is no store, or it is only being made, hence no run.
         StoreError: it can't be read.
     """
+    check_runs_dir(runs)
     if not store_file(runs).exists():
         raise UnknownRunError(_no_run(runs))
     reader = StoreReader.open(runs)
@@ -49,17 +52,23 @@ def say_json(value: Any) -> None:
 def run_json(run: Run, state: str) -> dict[str, Any]:
     """A run for scripts: its row, its derived state, and its settings as an object."""
     values = dataclasses.asdict(run)
-    settings = json.loads(values.pop("config"))
-    return {"id": run.id, "name": run.name, "state": state, **values, "config": settings}
+    settings, fingerprint = json.loads(values.pop("config")), values.pop("fingerprint")
+    objects = {"config": settings, "fingerprint": json.loads(fingerprint) if fingerprint else None}
+    return {"id": run.id, "name": run.name, "state": state, **values, **objects}
+
+
+def padding(text: str, width: int) -> str:
+    """The blanks that are missing to a width in terminal cells; some characters take two."""
+    return " " * (width - cell_len(text))
 
 
 def columns(heading: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Rows under a heading, as wide as they need to be; the columns in `right` are right-aligned."""
     table = [list(heading), *map(list, rows)]
-    widths = [max(len(row[number]) for row in table) for number in range(len(heading))]
+    widths = [max(cell_len(row[number]) for row in table) for number in range(len(heading))]
     lines = (
         "  ".join(
-            cell.rjust(width) if number in right else cell.ljust(width)
+            padding(cell, width) + cell if number in right else cell + padding(cell, width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table

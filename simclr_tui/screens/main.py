@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _EVENTS_KEPT = 500
 _CELLS = (*PANELS, "evaluation")
 _NARROW, _WIDE = 100, 161
+_NEVER_LEFT_OUT = ("new_run", "pause", "resume", "stop", "open")
+"""Keys that the footer names first, so that a narrow terminal keeps them, with help and quit."""
+
 _FEWEST_COLUMNS = 60
 """Read before the charts have a size."""
 
@@ -175,10 +178,11 @@ class MainScreen(RunControls, Screen[None]):
         own = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show and self._matters(b, state)]
         general = [b for b in self.app.BINDINGS if isinstance(b, Binding)]
         own = [replace(b, description="back") if b.action == "open" and self.is_open else b for b in own]
-        of_charts = [b for b in own if b.action in ("log", "x_axis")]
         steps = [b for b in own if b.action.startswith("chart(")]
-        rest = [b for b in own if b not in of_charts + steps]
-        self.query_one(KeyLine).keys = [*steps, *rest, *general, *of_charts]
+        first = [b for b in own if b.action in _NEVER_LEFT_OUT] + [b for b in general if b.action in ("help", "quit")]
+        last = [b for b in own if b.action in ("log", "x_axis")]
+        rest = [b for b in own + general if b not in steps + first + last]
+        self.query_one(KeyLine).keys = [*steps, *first, *rest, *last]
 
     def _matters(self, binding: Binding, state: str | None) -> bool:
         """Whether a key is worth naming now."""

@@ -52,6 +52,7 @@ def test_a_lost_terminal_changes_nothing(runs: Path, store: RunStore) -> None:
     run_id = begun(runs, store)
     os.kill(trainer.pid, signal.SIGHUP)
     assert trainer.wait() == 0
+    assert "pretraining, step 24 of 24 epoch 3/3" in trainer.said()
     assert store.run(run_id).lifecycle == "finished"
 
 

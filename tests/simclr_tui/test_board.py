@@ -70,6 +70,19 @@ def test_a_filter_needs_every_word_and_moves_the_cursor_to_a_run_that_is_shown(b
     assert len(names(board)) == 4
 
 
+def test_a_cleared_filter_brings_the_cursor_back_unless_it_was_moved(board: Board) -> None:
+    board.move(2)
+    assert board.cursor is not None
+    assert board.cursor.run.name == "resting"
+    for text in ("b", "broken", ""):
+        board.set_filter(text)
+    assert board.cursor.run.name == "resting"
+    board.set_filter("demo")
+    board.move(1)
+    board.set_filter("")
+    assert board.cursor.run.name == "done"
+
+
 def test_the_cursors_run_is_drawn_first_and_marked_ones_after_it_by_age(board: Board) -> None:
     board.move(99)
     board.toggle_mark()

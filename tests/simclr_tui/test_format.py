@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from rich.cells import cell_len
 
 from simclr_tui.format import SIGNS, bar, clock, count, duration, fit, moment, number, percent, size, tick
 from trainer.state import STATES
@@ -81,3 +82,8 @@ def test_a_moment_has_a_date_only_on_another_day() -> None:
 def test_every_state_has_a_sign() -> None:
     assert set(SIGNS) == set(STATES)
     assert all(len(sign) == 1 for sign in SIGNS.values())
+
+
+def test_wide_characters_take_their_two_cells() -> None:
+    assert [cell_len(fit(text, 8)) for text in ("名前", "名前の長いもの", "a名前の長い", "plain")] == [8] * 4
+    assert fit("名前の長いもの", 8).endswith("…")

@@ -41,7 +41,7 @@ async def test_a_wrong_key_is_answered_with_what_can_be_done(runs: Path, some_ru
             await pilot.press(key)
             await wait_until(pilot, lambda wanted=part: wanted in toasts(app))  # type: ignore[misc]
         await pilot.press("e")
-        await wait_until(pilot, lambda: "no checkpoint yet; wait for its first one" in toasts(app))
+        await wait_until(pilot, lambda: "no checkpoint; launch a new run" in toasts(app))
     assert commands_of(runs, some_runs["done"]) == []
 
 

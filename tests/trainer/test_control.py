@@ -99,10 +99,13 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
         store = RunStore.open(Path({str(tmp_path)!r}))
         Control(store, "x").listen()
         os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # a key that bounced
         print("first", flush=True)
+        time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(1)
         print("second", flush=True)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "first\n")
+    assert "resume x goes on from its last checkpoint" in done.stderr

@@ -42,6 +42,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
         (["--epochs", "many"], "'many' is not a whole number"),
         (["--preset", "imagenet"], "--preset: 'imagenet' is not known; choose"),
         (["--dataset", "mnist"], "--dataset: 'mnist' is not known; choose"),
+        (["--dataset", "folder:/no/such/folder"], "--dataset: /no/such/folder is not a folder; check the path"),
+        (["--name", "a\nb\x1b[31m"], "does not fit a line"),
+        (["--name", "名前" * 20], "does not fit a line; give at most 60 printable characters"),
         (["--run", "nosuchrun0"], "no run has the id or name 'nosuchrun0'"),
         (["--run", "x", "--preset", "demo"], "a run keeps its preset and its name"),
         (["--run", "x", "--resume-or-start", "y"], "not allowed with"),
@@ -95,7 +98,6 @@ def test_a_stopped_run_is_left_alone_by_a_supervisor(store: RunStore, runs: Path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--dataset", "folder:/no/such/folder"], "/no/such/folder"),
         ([*SHAPES, "--batch-size", "64"], "--batch-size: 64 is more than the 40 images"),
         ([*SHAPES, "--device", "cuda:7"], "--device: cuda:7 is not there"),
         ([*SHAPES, "--split", "unlabeled"], "--split"),
@@ -135,17 +137,26 @@ def test_a_run_takes_other_settings_only_where_they_cannot_change_its_result(sto
     assert store.run(run.id).config == again.config
 
 
-def test_the_number_of_threads_may_be_left_to_the_run(runs: Path, said: Said) -> None:
+@pytest.fixture
+def empty_folder(tmp_path: Path) -> str:
+    """A data set that a trainer gives up at once, since it has no images."""
+    (tmp_path / "empty").mkdir()
+    return f"folder:{tmp_path}/empty"
+
+
+def test_the_number_of_threads_may_be_left_to_the_run(runs: Path, said: Said, empty_folder: str) -> None:
     """0 is the documented default; it must neither be compared with what it became nor change it."""
-    assert main(["--runs-dir", str(runs), "--threads", "0", "--dataset", "folder:/no/such/folder"]) == 2
-    assert "/no/such/folder" in said()
+    assert main(["--runs-dir", str(runs), "--threads", "0", "--dataset", empty_folder]) == 2
+    assert "empty" in said()
 
 
-def test_a_name_is_never_taken_for_the_beginning_of_an_id(store: RunStore, runs: Path, said: Said) -> None:
-    other = new_pretrain_run(store, PretrainConfig(dataset="folder:/elsewhere"), name="other")
-    arguments = ["--runs-dir", str(runs), "--resume-or-start", other[:3], "--dataset", "folder:/no/such/folder"]
+def test_a_name_is_never_taken_for_the_beginning_of_an_id(
+    store: RunStore, runs: Path, said: Said, empty_folder: str
+) -> None:
+    other = new_pretrain_run(store, PretrainConfig(dataset=empty_folder), name="other")
+    arguments = ["--runs-dir", str(runs), "--resume-or-start", other[:3], "--dataset", empty_folder]
     assert main(arguments) == 2
-    assert "/no/such/folder" in said()
+    assert "empty" in said()
     assert {run.name for run in store.runs()} == {"other", other[:3]}
     assert store.run(other).lifecycle == "created"
 
@@ -160,6 +171,7 @@ def test_a_run_can_be_resumed_from_another_folder_and_with_its_images_elsewhere(
     store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
     run = store.run(new_pretrain_run(store, PretrainConfig(dataset="folder:pictures", data_dir="here"), name="a"))
     config = PretrainConfig.from_json(run.config)
     assert config.dataset == f"folder:{tmp_path}/pictures"
@@ -171,9 +183,11 @@ def test_a_run_can_be_resumed_from_another_folder_and_with_its_images_elsewhere(
         change_settings(store, run, {"dataset": "shapes"})
 
 
-def test_what_is_asked_of_a_run_that_is_coming_up_is_not_dropped(store: RunStore, runs: Path) -> None:
+def test_what_is_asked_of_a_run_that_is_coming_up_is_not_dropped(
+    store: RunStore, runs: Path, empty_folder: str
+) -> None:
     """A pause that was asked for long before is void; one since the launch counts, before the trainer has begun."""
-    run_id = new_pretrain_run(store, PretrainConfig(dataset="folder:/no/such/folder"), name="a")
+    run_id = new_pretrain_run(store, PretrainConfig(dataset=empty_folder), name="a")
     store.request(run_id, "stop")
     store.lifecycle(run_id, "launched", "launched")
     asked = store.request(run_id, "pause")
@@ -207,7 +221,8 @@ def test_threads_are_settled_when_the_run_is_made(store: RunStore) -> None:
     assert json.loads(run.config)["threads"] == available_cores() > 0
 
 
-def test_names_made_from_settings_do_not_collide(store: RunStore) -> None:
-    config = PretrainConfig(dataset="folder:/data/my photos/")
+def test_names_made_from_settings_do_not_collide(store: RunStore, tmp_path: Path) -> None:
+    (tmp_path / "my photos").mkdir()
+    config = PretrainConfig(dataset=f"folder:{tmp_path}/my photos/")
     names = [store.run(new_pretrain_run(store, config)).name for _ in range(3)]
     assert names == ["my photos-resnet18", "my photos-resnet18-2", "my photos-resnet18-3"]
