@@ -1,7 +1,7 @@
 """Seconds of a step on the device that computes it, without making it wait.
 
 On CUDA two events are recorded around the step and read much later, when the metrics are fetched anyway; a host clock
-would measure how long it takes to launch kernels (anchors of the field: LightlyTrain's batch_timing.py does so too).
+would measure how long it takes to launch kernels (LightlyTrain's batch_timing.py does so too).
 On a CPU the wall clock is the device's clock.
 """
 
