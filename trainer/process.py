@@ -8,7 +8,6 @@ everybody else asks with F_GETLK and never takes it.
 
 import fcntl
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -149,13 +148,4 @@ def wait_until_free(runs: Path, run_id: str, *, seconds: float) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
-    return True
-
-
-def terminate(runs: Path, run_id: str) -> bool:
-    """Send SIGTERM to the run's live trainer; whether there was one."""
-    pid = lock_holder(runs, run_id)
-    if pid is None:
-        return False
-    os.kill(pid, signal.SIGTERM)
     return True

@@ -151,26 +151,20 @@ def until(condition: Callable[[], bool], *, seconds: float = WAIT_SECONDS, every
 
 def steps(runs: Path, run_id: str) -> list[tuple[Any, ...]]:
     """Every column of `steps` but the times, in order."""
-    connection = sqlite3.connect(f"file:{runs / 'runs.db'}?mode=ro", uri=True)
-    try:
-        return connection.execute(
-            "SELECT step, epoch, loss, acc_top1, acc_top5, acc_mean_pos, lr, grad_norm FROM steps"
-            " WHERE run_id = ? ORDER BY step",
-            (run_id,),
-        ).fetchall()
-    finally:
-        connection.close()
+    return _select(runs, run_id, "step, epoch, loss, acc_top1, acc_top5, acc_mean_pos, lr, grad_norm", "steps")
 
 
 def scores(runs: Path, run_id: str) -> list[tuple[Any, ...]]:
     """What was scored at the end of each epoch."""
+    return _select(runs, run_id, "epoch, loss, val_loss, val_acc_top1, val_acc_mean_pos, knn_top1", "epochs")
+
+
+def _select(runs: Path, run_id: str, columns: str, table: str) -> list[tuple[Any, ...]]:
+    """Rows of a run in the order of their first column, read with nothing but SQLite."""
     connection = sqlite3.connect(f"file:{runs / 'runs.db'}?mode=ro", uri=True)
     try:
-        return connection.execute(
-            "SELECT epoch, loss, val_loss, val_acc_top1, val_acc_mean_pos, knn_top1 FROM epochs"
-            " WHERE run_id = ? ORDER BY epoch",
-            (run_id,),
-        ).fetchall()
+        query = f"SELECT {columns} FROM {table} WHERE run_id = ? ORDER BY 1"
+        return connection.execute(query, (run_id,)).fetchall()
     finally:
         connection.close()
 

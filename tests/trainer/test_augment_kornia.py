@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from tests.trainer.photographs import noise, photographs, ramps
+from tests.trainer.recipes import NOTHING, TUTORIAL
 from trainer import augment_kornia, augment_torchvision
 from trainer.augment import (
     UNIFORMS_PER_VIEW,
@@ -20,19 +21,8 @@ from trainer.augment import (
     to_unit,
     view_major,
 )
-from trainer.config import PretrainConfig
 from trainer.randomness import uniforms
 
-TUTORIAL = AugmentRecipe.from_config(PretrainConfig())
-NOTHING = dataclasses.replace(
-    TUTORIAL,
-    scale=(1.0, 1.0),
-    ratio=(1.0, 1.0),
-    flip_probability=0.0,
-    jitter_probability=0.0,
-    grayscale_probability=0.0,
-    blur_probability=0.0,
-)
 Pictures = Callable[[int, int], Tensor]
 
 STAGE, WHOLE = 2e-5, 1e-4

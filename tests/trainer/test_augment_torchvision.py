@@ -12,6 +12,7 @@ from torchvision.transforms import functional as PillowF
 from torchvision.transforms.functional import to_pil_image
 
 from tests.trainer.photographs import noise, photographs
+from tests.trainer.recipes import NOTHING, TUTORIAL
 from trainer.augment import (
     UNIFORMS_PER_VIEW,
     AugmentRecipe,
@@ -21,19 +22,7 @@ from trainer.augment import (
     view_major,
 )
 from trainer.augment_torchvision import augment_batch, augment_image
-from trainer.config import PretrainConfig
 from trainer.randomness import uniforms
-
-TUTORIAL = AugmentRecipe.from_config(PretrainConfig())
-NOTHING = dataclasses.replace(
-    TUTORIAL,
-    scale=(1.0, 1.0),
-    ratio=(1.0, 1.0),
-    flip_probability=0.0,
-    jitter_probability=0.0,
-    grayscale_probability=0.0,
-    blur_probability=0.0,
-)
 
 
 @pytest.fixture(autouse=True)

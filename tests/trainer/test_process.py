@@ -1,7 +1,6 @@
 """Locks, identities and detached trainers, with real processes."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -14,7 +13,7 @@ import pytest
 
 from trainer.errors import BusyError, StoreError
 from trainer.paths import run_dir
-from trainer.process import Identity, RunLock, identity, is_alive, lock_holder, start_ticks, terminate, wait_until_free
+from trainer.process import Identity, RunLock, identity, is_alive, lock_holder, start_ticks, wait_until_free
 
 RUN = "abcdefghij"
 
@@ -95,14 +94,6 @@ def test_a_zombie_is_not_alive() -> None:
     assert Path(f"/proc/{child.pid}").exists()
     assert start_ticks(child.pid) is None
     child.wait()
-
-
-@pytest.mark.usefixtures("run_folder")
-def test_terminate_reaches_the_holder(runs: Path) -> None:
-    assert not terminate(runs, RUN)
-    with holder(runs) as process:
-        assert terminate(runs, RUN)
-        assert process.wait(timeout=10) == -signal.SIGTERM
 
 
 def test_start_ticks_survive_a_name_with_spaces_and_brackets(tmp_path: Path) -> None:

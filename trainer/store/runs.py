@@ -1,7 +1,5 @@
 """Writing the run store: runs and their lifecycle, what they measured, what they were asked to do."""
 
-import dataclasses
-import json
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -127,14 +125,6 @@ class RunStore(StoreReader):
         """Write the row of an epoch; after a resume it replaces one that was written before. Commits."""
         self._put("epochs", {"run_id": run_id, "epoch": epoch, "at": time.time(), **values})
 
-    def put_metrics(self, run_id: str, step: int, values: dict[str, float | None]) -> None:
-        """Write other series at one step. Commits."""
-        with self._write() as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO metrics (run_id, name, step, value) VALUES (?, ?, ?, ?)",
-                [(run_id, name, step, value) for name, value in values.items()],
-            )
-
     def put_evaluations(self, run_id: str, rows: Iterable[dict[str, Any]]) -> None:
         """Write figures of an evaluation; the same figure made again replaces the older one. Commits."""
         now = time.time()
@@ -186,11 +176,6 @@ class RunStore(StoreReader):
     def _put(self, table: str, row: dict[str, Any]) -> None:
         with self._write() as connection:
             _insert(connection, table, row)
-
-
-def to_json(record: Any) -> str:
-    """A record of the store as JSON for scripts."""
-    return json.dumps(dataclasses.asdict(record))
 
 
 def _insert(connection: Any, table: str, row: dict[str, Any]) -> None:
