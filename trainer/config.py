@@ -14,7 +14,6 @@ from trainer.settings import Setting, check_all, fields_of
 
 DATASETS = ("stl10", "cifar10", "shapes", "folder:PATH")
 FOLDER = "folder:"
-SPLITS = ("auto", "train", "test", "unlabeled", "train+unlabeled")
 
 
 class _Serialised:
@@ -227,6 +226,8 @@ class EvaluateConfig(_Serialised):
     """Step of the checkpoint; 0 takes the newest one that verifies."""
     baselines: Annotated[bool, Setting(group="Evaluation")] = True
     """Score raw pixels and the untrained encoder too."""
+    tutorial_probe: Annotated[bool, Setting(group="Evaluation")] = False
+    """Also fit the linear layer as the UvA tutorial does (AdamW, 100 epochs, features as they are), to compare."""
     device: Annotated[str, Setting(group="Machine", common=True)] = "auto"
     """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
     threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0

@@ -25,7 +25,7 @@ from trainer.gpu import make_sampler
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.knn import knn_accuracy
-from trainer.linear_probe import fit_probe, score
+from trainer.linear_probe import Probe, adamw_probe, fit_probe, score
 from trainer.model import SimCLRModel, build_model
 from trainer.monitor import Monitor
 
@@ -33,6 +33,9 @@ LAYERS = {"pixels": "raw pixels", "untrained": "untrained encoder", "z": "z, aft
 """What is scored, in the order of the table, and how the table calls it."""
 
 _NO_SPLITS = "has no labelled train and test splits"
+
+PROTOCOLS = {"knn": "kNN, k = 20", "linear": "linear", "linear-adamw": "linear, AdamW"}
+"""How it is scored, in the order of the table's columns; the last one is the tutorial's, on request."""
 
 FEATURE_BATCH = 512
 PROBE_SEED = 0
@@ -80,7 +83,15 @@ def evaluate(job: Job) -> None:
                 "back, or launch a new run"
             )
         rows = score_model(
-            job, model, dataset, config, machine, step=payload["step"], source_id=source.id, baselines=wish.baselines
+            job,
+            model,
+            dataset,
+            config,
+            machine,
+            step=payload["step"],
+            source_id=source.id,
+            baselines=wish.baselines,
+            tutorial_probe=wish.tutorial_probe,
         )
         show_table(job, rows, dataset)
 
@@ -95,6 +106,7 @@ def score_model(
     step: int,
     source_id: str | None = None,
     baselines: bool = True,
+    tutorial_probe: bool = False,
 ) -> list[dict[str, Any]]:
     """Score every layer by kNN and a linear probe, and write each figure as it is made.
 
@@ -108,6 +120,7 @@ def score_model(
         step: of the weights.
         source_id: the run that the figures belong to, by default the job's own.
         baselines: also score raw pixels and the untrained encoder.
+        tutorial_probe: also fit the linear layer as the UvA tutorial does.
 
     Raises:
         EndRequested: the job was asked to end; the figures made so far are in the store.
@@ -122,7 +135,7 @@ def score_model(
     for number, features in enumerate(layers):
         total = 2 if not baselines else 4
         job.reporter.progress("evaluating, layer", number, total, LAYERS[features.layer])
-        made = _score_layer(job, features, dataset.train, dataset.test)
+        made = _score_layer(job, features, dataset.train, dataset.test, tutorial_probe=tutorial_probe)
         about = {"step": step, "layer": features.layer, "labels_per_class": 0, "seed": PROBE_SEED, "job_id": job.run.id}
         rows += [about | row for row in made]
         job.store.put_evaluations(source_id or job.run.id, rows[-len(made) :])
@@ -168,20 +181,33 @@ def _layers(
         yield _Features(layer, on_train[layer], on_test[layer])
 
 
-def _score_layer(job: Job, features: _Features, train: Split, test: Split) -> list[dict[str, Any]]:
+def _score_layer(
+    job: Job, features: _Features, train: Split, test: Split, *, tutorial_probe: bool
+) -> list[dict[str, Any]]:
     classes = len(train.classes)
-    begun = time.perf_counter()
-    top1, top5 = knn_accuracy(features.train_ND, train.labels, features.test_ND, test.labels, classes=classes)
-    knn = {"protocol": "knn", "top1": top1, "top5": top5, "images": len(test.labels), "c": None}
-    knn["seconds"] = time.perf_counter() - begun
-    begun = time.perf_counter()
-    probe = fit_probe(features.train_ND, train.labels, classes, PROBE_SEED, job.control.check)
-    if not probe.converged:
-        job.warn("probe-unfinished", f"the linear probe of {LAYERS[features.layer]} ran out of iterations")
-    top1, top5 = score(probe, features.test_ND, test.labels)
-    linear = {"protocol": "linear", "top1": top1, "top5": top5, "images": len(test.labels), "c": probe.C}
-    linear["seconds"] = time.perf_counter() - begun
-    return [knn, linear]
+
+    def by_knn() -> tuple[float, float, float | None]:
+        x = features
+        return (*knn_accuracy(x.train_ND, train.labels, x.test_ND, test.labels, classes=classes), None)
+
+    def by_probe(fit: Callable[..., Probe]) -> tuple[float, float, float | None]:
+        probe = fit(features.train_ND, train.labels, classes, PROBE_SEED, job.control.check)
+        if not probe.converged:
+            job.warn("probe-unfinished", f"the linear probe of {LAYERS[features.layer]} ran out of iterations")
+        return (*score(probe, features.test_ND, test.labels), probe.C)
+
+    ways: dict[str, Callable[[], tuple[float, float, float | None]]]
+    ways = {"knn": by_knn, "linear": lambda: by_probe(fit_probe)}
+    if tutorial_probe:
+        ways["linear-adamw"] = lambda: by_probe(adamw_probe)
+    rows: list[dict[str, Any]] = []
+    for protocol, way in ways.items():
+        begun = time.perf_counter()
+        top1, top5, c = way()
+        seconds = time.perf_counter() - begun
+        figures = {"top1": top1, "top5": top5, "images": len(test.labels), "c": c, "seconds": seconds}
+        rows.append({"protocol": protocol, **figures})
+    return rows
 
 
 def show_table(job: Job, rows: list[dict[str, Any]], dataset: Dataset) -> None:
@@ -192,11 +218,12 @@ def show_table(job: Job, rows: list[dict[str, Any]], dataset: Dataset) -> None:
     kind = "synthetic images" if dataset.synthetic else "images"
     table = Table(title=f"{dataset.name}: accuracy on {len(dataset.test.labels):,} test {kind}, %")
     table.add_column("features")
-    table.add_column("kNN, k = 20", justify="right")
-    table.add_column("linear", justify="right")
     figures = {(row["layer"], row["protocol"]): row["top1"] for row in rows}
+    made = [protocol for protocol in PROTOCOLS if any(row["protocol"] == protocol for row in rows)]
+    for protocol in made:
+        table.add_column(PROTOCOLS[protocol], justify="right")
     for layer, words in LAYERS.items():
         if (layer, "knn") in figures:
-            cells = (f"{100 * figures[layer, protocol]:.1f}" for protocol in ("knn", "linear"))
+            cells = (f"{100 * figures[layer, protocol]:.1f}" for protocol in made)
             table.add_row(words, *cells)
     job.reporter.table(table)

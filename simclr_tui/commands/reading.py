@@ -18,6 +18,7 @@ from trainer.state import run_state
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
+_PROTOCOLS = {"knn": "kNN", "linear": "linear", "linear-adamw": "linear, AdamW"}
 _EVENTS_SHOWN = 8
 
 
@@ -140,12 +141,14 @@ def _say_evaluation(reader: StoreReader, run: Run) -> None:
     if not made:
         return
     rows = []
+    protocols = [protocol for protocol in _PROTOCOLS if any(protocol == used for _, used in made)]
     for layer, words in LAYERS.items():
-        scored = [made.get((layer, protocol)) for protocol in ("knn", "linear")]
+        scored = [made.get((layer, protocol)) for protocol in protocols]
         if any(scored):
             rows.append((words, *(percent(one.top1) if one else UNKNOWN for one in scored)))
     one = next(iter(made.values()))
-    table = columns(("features", "kNN", "linear"), rows, right=(1, 2)).splitlines()
+    heading = ("features", *(_PROTOCOLS[protocol] for protocol in protocols))
+    table = columns(heading, rows, right=range(1, len(heading))).splitlines()
     _section(f"accuracy on test, % (step {count(one.step)}, {count(one.images)} images)", table)
 
 

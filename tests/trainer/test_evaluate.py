@@ -50,6 +50,21 @@ def test_a_class_of_one_image_beside_others_is_scored(store: RunStore, runs: Pat
     assert len(store.evaluations(store.find("a").id)) == 8
 
 
+def test_the_tutorials_probe_is_a_third_figure_of_each_layer_on_request(
+    store: RunStore, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_folder(tmp_path / "own", train=4, test=2)
+    assert train(runs, f"--dataset=folder:{root}") == 0
+    run = store.find("a")
+    assert "linear-adamw" not in {row.protocol for row in store.evaluations(run.id)}
+    job_id = new_evaluate_run(store, run, EvaluateConfig(device="cpu", threads=1, tutorial_probe=True))
+    assert main(["--runs-dir", str(runs), "--run", job_id]) == 0
+    made = [row for row in store.evaluations(run.id) if row.protocol == "linear-adamw"]
+    assert {row.layer for row in made} == {"pixels", "untrained", "z", "h"}
+    assert all(row.c is None and 0 <= row.top1 <= row.top5 <= 1 for row in made)
+    assert "linear, AdamW" in capsys.readouterr().out
+
+
 def test_a_job_on_unlabelled_images_alone_says_that_it_scored_nothing(
     store: RunStore, runs: Path, tmp_path: Path
 ) -> None:
