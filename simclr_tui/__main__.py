@@ -18,6 +18,7 @@ _COMMANDS = {
     "launch": "starting:launch",
     "resume": "starting:resume",
     "evaluate": "starting:evaluate",
+    "preview": "previewing:preview",
     "pause": "ending:pause",
     "stop": "ending:stop",
 }

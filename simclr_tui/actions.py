@@ -64,14 +64,15 @@ class Actions:
         """Ask a live run to stop."""
         self._request(run_id, "stop", "ends after its step and a checkpoint; r still resumes it")
 
-    def evaluate(self, run_id: str) -> None:
-        """Score the newest checkpoint of a run in a job of its own."""
+    def evaluate(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Look at a checkpoint of a run in a job of its own; `values` are settings of EvaluateConfig."""
 
         def work(store: "RunStore") -> ActionDone:
-            from trainer.config import EvaluateConfig
+            from trainer.evaluate_config import EvaluateConfig
             from trainer.start import new_evaluate_run
 
-            job_id = new_evaluate_run(store, store.run(run_id), EvaluateConfig(run=run_id))
+            config = EvaluateConfig.from_values({"run": run_id, **values})
+            job_id = new_evaluate_run(store, store.run(run_id), config)
             return ActionDone(f"{self._start(store, job_id)} is starting", job_id)
 
         self._do(work)

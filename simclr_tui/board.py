@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from simclr_tui.model import Curves, RunRow, Watched, table_order
+from simclr_tui.model import Curves, Learning, RunRow, Watched, table_order
 from simclr_tui.panels import Drawn, View
 
 
@@ -20,6 +20,10 @@ class Board:
     """A run that was just made and that no poll has brought yet; the cursor waits for it."""
     filter: str = ""
     view: View = field(default_factory=View)
+    learning_id: str | None = None
+    """The run whose representation is looked at, on a screen above this one."""
+    learning: Learning | None = None
+    """What was last read of a run's representation."""
     _before_filter: str | None = None
 
     def take_rows(self, rows: Sequence[RunRow]) -> None:
@@ -74,11 +78,22 @@ class Board:
         cursor = self.cursor
         others = sorted((row for row in self.rows if row.run.id in self.marked), key=lambda row: row.place)
         rows = ([cursor] if cursor else []) + [row for row in others if row is not cursor]
-        return [Drawn(row, self.curves.get(row.run.id) or Curves(run_id=row.run.id)) for row in rows]
+        return [Drawn(row, self.curves_of(row)) for row in rows]
+
+    def curves_of(self, row: RunRow) -> Curves:
+        """What was read of a run."""
+        return self.curves.get(row.run.id) or Curves(run_id=row.run.id, is_read=False)
 
     def watched(self, columns: int) -> Watched:
         """What the feed has to read for this."""
-        return Watched(tuple(one.row.run.id for one in self.drawn), columns)
+        ids = dict.fromkeys(one.row.run.id for one in self.drawn)
+        if self.learning_id is not None:
+            ids[self.learning_id] = None
+        return Watched(tuple(ids), columns, self.learning_id)
+
+    def row_of(self, run_id: str | None) -> RunRow | None:
+        """A run by its id."""
+        return next((row for row in self.rows if row.run.id == run_id), None)
 
     def _settle(self) -> None:
         """Put a cursor whose run is not shown any more on the first that is."""

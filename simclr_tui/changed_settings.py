@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.config import PretrainConfig
 from trainer.errors import TrainerError
+from trainer.evaluate_config import EvaluateConfig
 from trainer.presets import load_preset
 from trainer.settings import fields_of
-from trainer.store.records import Run
+from trainer.store.records import TRAINED_KINDS, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def changed_settings(run: Run) -> list[Changed]:
     `threads` counts only where the recipe names a number, and `data_dir` only where it is another folder than the
     recipe's one below wherever the run was made: both are settled when a run is made.
     """
-    cls = PretrainConfig if run.kind == "pretrain" else EvaluateConfig
+    cls = PretrainConfig if run.kind in TRAINED_KINDS else EvaluateConfig
     usual: Any = cls()
     if run.preset and cls is PretrainConfig:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from simclr_tui.model import Curves
 from trainer.store.reader import StoreReader
-from trainer.store.records import Evaluation, Event, Run
+from trainer.store.records import Checkpoint, Evaluation, Event, Run
 from trainer.store.series import BUCKET_SIZES, Point
 
 DRAWN = ("loss", "acc_top1", "acc_top5", "t_batch", "t_data")
@@ -25,6 +25,8 @@ class CurveReader:
         self._device: list[dict[str, Any]] = []
         self._events: list[Event] = []
         self._evaluations: list[Evaluation] = []
+        self._checkpoints: list[Checkpoint] = []
+        self._metrics: dict[str, list[tuple[int, float | None]]] = {}
 
     def read(self, reader: StoreReader, run: Run, columns: int) -> Curves | None:
         """The run's curves if anything about them is new; a series has so many points at least. Reads only."""
@@ -34,6 +36,8 @@ class CurveReader:
             self._read_device(reader),
             self._read_events(reader),
             self._read_evaluations(reader, run),
+            self._read_checkpoints(reader),
+            self._read_metrics(reader),
         ]
         if not any(changes):
             return None
@@ -44,6 +48,12 @@ class CurveReader:
             device=tuple(self._device),
             events=tuple(self._events),
             evaluations=tuple(self._evaluations),
+            checkpoints=tuple(self._checkpoints),
+            # SQLite keeps what is not a number as NULL.
+            metrics={
+                name: tuple((step, value) for step, value in series if value is not None)
+                for name, series in self._metrics.items()
+            },
         )
 
     def _read_steps(self, reader: StoreReader, columns: int) -> bool:
@@ -86,3 +96,21 @@ class CurveReader:
         else:
             self._evaluations = reader.evaluations(self.run_id)
         return self._evaluations != before
+
+    def _read_checkpoints(self, reader: StoreReader) -> bool:
+        before = self._checkpoints
+        self._checkpoints = reader.checkpoints(self.run_id)
+        return self._checkpoints != before
+
+    def _read_metrics(self, reader: StoreReader) -> bool:
+        # The last step is read again: its figures may not all have been there, and a resume makes them anew.
+        last = max((series[-1][0] for series in self._metrics.values()), default=0)
+        fresh = reader.metrics(self.run_id, after=last - 1)
+        known = {name: [pair for pair in series if pair[0] >= last] for name, series in self._metrics.items()}
+        if fresh == {name: series for name, series in known.items() if series}:
+            return False
+        for name in {*known, *fresh}:
+            before = [pair for pair in self._metrics.get(name, ()) if pair[0] < last]
+            self._metrics[name] = before + fresh.get(name, [])
+        self._metrics = {name: series for name, series in self._metrics.items() if series}
+        return True

@@ -6,13 +6,17 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from trainer.config import PretrainConfig
+from trainer.config import BACKBONES, PretrainConfig
 from trainer.errors import ConfigError
 from trainer.options import show
 from trainer.presets import load_preset, preset_names
 from trainer.settings import Field, fields_of, parse
 
-_WORDS = {"dataset": "stl10, cifar10, shapes or folder:PATH", "device": "auto, cpu, cuda or cuda:N"}
+_WORDS = {
+    "dataset": "stl10, cifar10, shapes or folder:PATH",
+    "backbone": ", ".join(BACKBONES),
+    "device": "auto, cpu, cuda or cuda:N",
+}
 """What may be typed for settings that are text with a form of its own."""
 
 

@@ -29,6 +29,8 @@ class Line:
     band: bool = False
     max_gap: float = math.inf
     """Samples further apart on x are not joined: nothing was measured between them."""
+    points: bool = False
+    """Each sample is a measurement of its own: it has the sign, and a bar from its lowest to its highest value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +46,13 @@ class ChartData:
     x_range: tuple[float, float] = (0.0, 1.0)
     y_range: tuple[float, float] = (0.0, 1.0)
     x_name: str = ""
+    x_ticks: Sequence[float] = ()
+    """Where x is labelled; round values if there is none."""
+    x_log: bool = False
     log: bool = False
     chance: tuple[float, str] | None = None
+    levels: Sequence[tuple[float, str]] = ()
+    """Further dashed lines across the chart."""
     marks: Sequence[float] = field(default_factory=tuple)
     """Where on x the run was resumed."""
     mark_label: str = "resumed"
@@ -60,11 +67,12 @@ def draw(data: ChartData, width: int, height: int) -> list[Row]:
     labels = _y_labels(y_scale, plot_rows)
     gutter = max(map(len, labels.values()), default=0) + 1
     canvas = Canvas(max(1, width - gutter - 1), plot_rows)
-    x_scale = Scale(*data.x_range, canvas.width)
+    x_scale = Scale(*data.x_range, canvas.width, data.x_log)
     for line in data.lines:
         _draw_line(canvas, line, x_scale, y_scale)
     rows = [[*_gutter(labels.get(row, ""), gutter), *canvas.cells(row), (" ", "")] for row in range(plot_rows)]
-    _add_chance(rows, data, y_scale, gutter)
+    for value, label in [*([data.chance] if data.chance is not None else []), *data.levels]:
+        _add_level(rows, value, label, y_scale, gutter)
     _add_marks(rows, data, x_scale, gutter)
     _add_signs(rows, data, x_scale, y_scale, gutter)
     rows.append(_x_axis(data, x_scale, gutter, width))
@@ -89,6 +97,8 @@ def _draw_line(canvas: Canvas, line: Line, x_scale: Scale, y_scale: Scale) -> No
         if here.x - before.x > line.max_gap:
             x0, before = x1, here
         canvas.line(x0, down(before.value), x1, down(here.value), line.ink)
+        if line.points:
+            canvas.column(x1, down(here.high), down(here.low), line.ink)
 
 
 def _filled(columns: Sequence[tuple[int, Sample]]) -> Iterator[tuple[int, float, float]]:
@@ -118,7 +128,7 @@ def _x_axis(data: ChartData, scale: Scale, gutter: int, width: int) -> Row:
     end = name_start - 1 if data.x_name else width
     count = max(1, (width - gutter) // _TICK_WIDTH)
     free_from = 0
-    for value in ticks(scale.low, scale.high, count, whole=True):
+    for value in data.x_ticks or ticks(scale.low, scale.high, count, whole=True):
         label = tick(value)
         centre = gutter + scale.clamped(value) // CELL_WIDTH
         start = min(max(centre - len(label) // 2, gutter - 1), width - len(label))
@@ -128,17 +138,16 @@ def _x_axis(data: ChartData, scale: Scale, gutter: int, width: int) -> Row:
     return row
 
 
-def _add_chance(rows: list[Row], data: ChartData, y_scale: Scale, gutter: int) -> None:
-    if data.chance is None:
-        return
-    value, label = data.chance
+def _add_level(rows: list[Row], value: float, label: str, y_scale: Scale, gutter: int) -> None:
     row = rows[len(rows) - 1 - y_scale.clamped(value) // CELL_HEIGHT]
     for column in range(gutter, len(row)):
         if row[column][0] == " ":
             row[column] = ("╌", "chance")
-    start = len(row) - len(label) - 1
-    if start > gutter and all(ink in ("", "chance") for _, ink in row[start - 1 :]):
-        row[start - 1 :] = [(character, "chance") for character in f" {label} "]
+    text = f" {label} "
+    for start in range(len(row) - len(text), gutter, -1):  # as far to the right as there is no curve
+        if all(ink in ("", "chance") for _, ink in row[start : start + len(text)]):
+            row[start : start + len(text)] = [(character, "chance") for character in text]
+            return
 
 
 def _add_marks(rows: list[Row], data: ChartData, x_scale: Scale, gutter: int) -> None:
@@ -158,10 +167,11 @@ def _add_marks(rows: list[Row], data: ChartData, x_scale: Scale, gutter: int) ->
 
 def _add_signs(rows: list[Row], data: ChartData, x_scale: Scale, y_scale: Scale, gutter: int) -> None:
     for line in data.lines:
-        if line.sign and line.samples:
-            end = line.samples[-1]
-            row = rows[len(rows) - 1 - y_scale.clamped(end.value) // CELL_HEIGHT]
-            column = min(len(row) - 1, gutter + x_scale.clamped(end.x) // CELL_WIDTH + 1)
+        # At a measurement itself; a curve's sign stands behind its end.
+        signed = line.samples if line.points else line.samples[-1:]
+        for sample in signed if line.sign else ():
+            row = rows[len(rows) - 1 - y_scale.clamped(sample.value) // CELL_HEIGHT]
+            column = min(len(row) - 1, gutter + x_scale.clamped(sample.x) // CELL_WIDTH + (not line.points))
             row[column] = (line.sign, line.ink)
 
 

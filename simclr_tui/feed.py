@@ -12,8 +12,9 @@ from pathlib import Path
 from textual.message import Message
 
 from simclr_tui.curves import CurveReader
+from simclr_tui.learning_reader import LearningReader
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
-from simclr_tui.model import Curves, RunRow, Watched
+from simclr_tui.model import Curves, Learning, RunRow, Watched
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
 from trainer.state import run_state
@@ -57,6 +58,7 @@ class Feed:
         self._reader: StoreReader | None = None
         self._inode = 0
         self._readers: dict[str, CurveReader] = {}
+        self._learning_reader: LearningReader | None = None
         self._rows: list[RunRow] | None = None
         self._event_id = 0
         self._has_read = False
@@ -95,6 +97,7 @@ class Feed:
             self._post(StoreRefused(str(error)))
         except StoreError as error:
             self._disconnect()
+            self._readers, self._learning_reader = {}, None  # what they have read since the last message was not shown
             refused = not self._has_read and not is_passing(error)
             self._post(StoreRefused(str(error)) if refused else PollFailed(str(error.__cause__ or error)))
         except (TrainerError, OSError) as error:
@@ -107,18 +110,22 @@ class Feed:
         runs = reader.runs() if reader is not None else []
         rows = [RunRow(run, run_state(run, self._runs, now=now), place) for place, run in enumerate(reversed(runs))]
         changed = rows if rows != self._rows else None
-        self._rows = rows
         if reader is None:
+            self._rows = rows
             return Polled(at=now, rows=changed, events=(), device=None, curves=())
         events = reader.events(after=self._event_id, limit=_FIRST_EVENTS)
-        self._event_id = events[-1].id if events else self._event_id
-        return Polled(
+        polled = Polled(
             at=now,
             rows=changed,
             events=events,
             device=reader.latest_device_sample(),
+            learning=self._learning(reader, rows),
             curves=self._curves(reader, rows),
         )
+        # Only now, since what was read is shown only if nothing above has failed.
+        self._rows = rows
+        self._event_id = events[-1].id if events else self._event_id
+        return polled
 
     def _curves(self, reader: StoreReader, rows: list[RunRow]) -> list[Curves]:
         watched = self._watched
@@ -126,6 +133,16 @@ class Feed:
         self._readers = {run_id: self._readers.get(run_id) or CurveReader(run_id) for run_id in runs}
         read = (self._readers[run_id].read(reader, run, watched.columns) for run_id, run in runs.items())
         return [curves for curves in read if curves is not None]
+
+    def _learning(self, reader: StoreReader, rows: list[RunRow]) -> Learning | None:
+        run_id = self._watched.learning_id
+        run = next((row.run for row in rows if row.run.id == run_id), None)
+        if run is None:
+            self._learning_reader = None
+            return None
+        if self._learning_reader is None or self._learning_reader.run_id != run.id:
+            self._learning_reader = LearningReader(run.id)
+        return self._learning_reader.read(reader, run, [row.run for row in rows])
 
     def _connected(self) -> StoreReader | None:
         """The open store, opened again where the file was replaced; None as long as there is none with tables."""
@@ -140,7 +157,7 @@ class Feed:
             return self._reader
         self._disconnect()
         if inode != self._inode:
-            self._readers, self._event_id = {}, 0
+            self._readers, self._learning_reader, self._event_id = {}, None, 0
         self._reader, self._inode = _open(self._runs), inode
         version = self._reader.schema_version()
         if version == 0:  # the first trainer is making it

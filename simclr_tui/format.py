@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
@@ -24,13 +24,10 @@ SIGNS: Mapping[str, str] = {
 }
 """One sign for each state of a run."""
 
-LAYERS: Mapping[str, str] = {
-    "pixels": "raw pixels",
-    "untrained": "untrained encoder",
-    "z": "z, after the head",
-    "h": "h, the encoder",
-}
-"""The layers that an evaluation scores, in the order of its table."""
+HEALTH_SIGNS: Mapping[str, str] = {"good": "✓", "unsure": "·", "warning": "▲", "sick": "✖"}
+"""One sign for each level of a run's health."""
+
+_LEVELS = "▁▂▃▄▅▆▇█"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -115,3 +112,15 @@ def fit(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     return set_cell_size(text, max(0, width - 1)) + "…"
+
+
+def sparkline(values: Sequence[float], cells: int) -> str:
+    """A series as a row of small bars, each the mean of its stretch, from the lowest to the highest of them."""
+    values = [value for value in values if math.isfinite(value)]
+    if not values or cells < 1:
+        return ""
+    count = min(cells, len(values))
+    edges = [number * len(values) // count for number in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(edges)]
+    low, span = min(means), max(means) - min(means)
+    return "".join(_LEVELS[round((mean - low) / span * (len(_LEVELS) - 1)) if span else 0] for mean in means)

@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.message import Message
 
-from simclr_tui.model import Curves, RunRow
+from simclr_tui.model import Curves, Learning, RunRow
 from trainer.store.records import Event
 
 
@@ -20,6 +20,7 @@ class Polled(Message):
     events: Sequence[Event]
     device: Mapping[str, Any] | None
     curves: Sequence[Curves]
+    learning: Learning | None = None
 
 
 @dataclass

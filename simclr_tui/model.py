@@ -1,11 +1,14 @@
 """What the dashboard knows, as frozen records: rows of the run table and what is drawn of a run. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from simclr_tui.embedding import EmbeddingMap
+from simclr_tui.findings import Findings
 from trainer.state import LIVE_STATES
-from trainer.store.records import Evaluation, Event, Run
+from trainer.store.records import Artifact, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import Point
 
 _RATE_EPOCHS = 5
@@ -51,6 +54,17 @@ class Curves:
     device: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Event] = ()
     evaluations: Sequence[Evaluation] = ()
+    checkpoints: Sequence[Checkpoint] = ()
+    """The newest first."""
+    metrics: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    """Health series by name: steps with their values."""
+    is_read: bool = True
+    """False as long as nothing was read of the run."""
+
+    def latest_metric(self, name: str) -> float | None:
+        """The last value of a health series."""
+        series = self.metrics.get(name)
+        return series[-1][1] if series else None
 
     @property
     def resumed_after(self) -> list[int]:
@@ -66,12 +80,38 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a supervised run on the same images scores with its own classifier."""
+
+    name: str
+    top1: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Learning:
+    """What was found out about a run's representation."""
+
+    run_id: str
+    findings: Findings = field(default_factory=Findings)
+    artifacts: Sequence[Artifact] = ()
+    """The newest first."""
+    embedding: EmbeddingMap | None = None
+    problem: str = ""
+    """Why the map that there is can't be shown, in a sentence."""
+    baselines: Sequence[Baseline] = ()
+    is_read: bool = True
+    """False as long as nothing was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """What the screen shows, so that the feed reads no more than that."""
 
     run_ids: tuple[str, ...] = ()
     columns: int = 160
     """Dot columns of the widest chart."""
+    learning_id: str | None = None
+    """The run whose representation is looked at."""
 
 
 def table_order(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -79,8 +119,6 @@ def table_order(rows: Sequence[RunRow]) -> list[RunRow]:
     return sorted(rows, key=lambda row: (not row.is_live, -row.place))
 
 
-def latest_evaluations(evaluations: Sequence[Evaluation]) -> dict[tuple[str, str], Evaluation]:
-    """The figures with all labels at the highest step that was scored, by layer and protocol."""
-    full = [one for one in evaluations if one.labels_per_class == 0]
-    last = max((one.step for one in full), default=None)
-    return {(one.layer, one.protocol): one for one in full if one.step == last}
+def setting(row: RunRow, name: str, default: Any) -> Any:
+    """One setting of a run."""
+    return json.loads(row.run.config).get(name, default)

@@ -1,16 +1,14 @@
 """Which charts there are and what each shows: from curves to chart data. Pure."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from simclr_tui.draw import ChartData, Line
 from simclr_tui.format import number
-from simclr_tui.model import Curves, RunRow
+from simclr_tui.model import Curves, RunRow, setting
+from simclr_tui.objective import accuracy_chance, loss_chance, method_of
 from simclr_tui.series import Sample, smooth, upper_bound
 from simclr_tui.theme import RUN_COLOURS
-from trainer.chance import chance_levels
 
 SIGNS = "●■▲◆★▼◉"
 HOLLOW_SIGNS = "○□△◇☆▽◎"
@@ -81,22 +79,26 @@ Panel = Callable[[Sequence[Drawn], View], ChartData]
 def loss_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
     """The loss of each step against its chance level."""
     data = _step_panel("loss", drawn, view, "loss", log=view.log)
-    batch_size = drawn[0].row.run.batch_size if drawn else None
-    if not data.lines or not batch_size:
+    chance = loss_chance(drawn[0].row.run) if drawn else None
+    if not data.lines or chance is None:
         return data
-    chance = chance_levels(batch_size).loss
     low, high = data.y_range
     return replace(data, chance=(chance, f"chance {number(chance)}"), y_range=(low, max(high, chance * 1.02)))
 
 
 def accuracy_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
-    """Contrastive top-1 and top-5; only top-1 of the runs that are compared with."""
-    data = _step_panel("contrastive accuracy, %", drawn, view, "acc_top1", "acc_top5", factor=100, from_zero=True)
-    batch_size = drawn[0].row.run.batch_size if drawn else None
-    if not data.lines or not batch_size:
+    """Contrastive top-1 and top-5, of a classifier in training its own; only top-1 of the runs compared with."""
+    is_classifier = bool(drawn) and method_of(drawn[0].row.run) == "cross-entropy"
+    title = "training accuracy, %" if is_classifier else "contrastive accuracy, %"
+    data = _step_panel(title, drawn, view, "acc_top1", "acc_top5", factor=100, from_zero=True)
+    if not data.lines:
         return data
-    chance = 100 * chance_levels(batch_size).acc_top1
-    return replace(data, chance=(chance, f"chance {number(chance, 2)}"), y_range=(0.0, min(100.0, data.y_range[1])))
+    data = replace(data, y_range=(0.0, min(100.0, data.y_range[1])))
+    levels = accuracy_chance(drawn[0].row.run)
+    if levels is None:
+        return data
+    chance = 100 * levels.acc_top1
+    return replace(data, chance=(chance, f"chance {number(chance, 2)}"))
 
 
 def step_time_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
@@ -269,6 +271,9 @@ def _no_knn(drawn: Sequence[Drawn]) -> str:
     every = setting(drawn[0].row, "knn_every", 1)
     if not every:
         return "no kNN score: it is switched off (--knn-every 0)"
+    is_supervised = method_of(drawn[0].row.run) in ("supcon", "cross-entropy")
+    if is_supervised and not setting(drawn[0].row, "hold_out", 0.0):
+        return "no kNN score: it trains on all labels; --hold-out 0.1 would keep some"
     if drawn[0].curves.epochs and drawn[0].curves.epochs[-1]["epoch"] >= every:
         return "no kNN score: too few labelled train images"
     return f"no kNN score yet; the first comes after epoch {every}"
@@ -278,8 +283,3 @@ def _no_device(drawn: Sequence[Drawn]) -> str:
     if drawn and drawn[0].row.is_live:
         return "no sample of the device yet"
     return "no sample of the device; one comes every second while a run is live"
-
-
-def setting(row: RunRow, name: str, default: Any) -> Any:
-    """One setting of a run."""
-    return json.loads(row.run.config).get(name, default)

@@ -1,13 +1,12 @@
-"""A run in words: where it is, when it ends, whether it learns. Pure."""
+"""A run in words: where it is, when it ends, what it is. Pure."""
 
 import json
-from collections.abc import Sequence
 
-from simclr_tui.format import UNKNOWN, clock, duration, moment, number
-from simclr_tui.model import Curves, RunRow
+from simclr_tui.format import UNKNOWN, clock, duration, moment
+from simclr_tui.model import Curves, RunRow, setting
+from simclr_tui.objective import method_of
 from simclr_tui.theme import MUTED
-from trainer.chance import chance_levels
-from trainer.store.series import Point
+from trainer.store.records import TRAINED_KINDS
 
 Part = str | tuple[str, str]
 """Text, or text with a style of the theme."""
@@ -43,9 +42,6 @@ _TELLING = {
 }
 """The settings that tell what a run is, with what is written before them."""
 
-_NEAR_CHANCE = 0.95
-_RISING = 1.05
-
 
 def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     """State, epoch, and when it ends or what to do next."""
@@ -78,24 +74,6 @@ def end_words(row: RunRow, curves: Curves, now: float) -> str:
     return f"ends {moment(now + left, now)} (in {duration(left)})"
 
 
-def learning_line(row: RunRow, curves: Curves) -> list[Part]:
-    """Whether it learns, the loss against chance, the rate, and how much of the time the loop waits for data."""
-    loss = _recent(curves.steps.get("loss", ()))
-    if loss is None:
-        return [failure(curves) or "nothing measured yet"]
-    chance = chance_levels(row.run.batch_size).loss if row.run.batch_size else None
-    parts: list[Part] = []
-    if row.is_live and row.state != "starting" and chance is not None:
-        parts += [_learning_word(curves.steps["loss"], loss, chance), " · "]
-    parts.append(f"loss {number(loss)}" + (f" (chance {number(chance)})" if chance else ""))
-    rate = images_per_second(row, curves)
-    parts.append(f" · {number(rate)} images/s" if rate else "")
-    waits = waiting_fraction(curves)
-    if waits is not None:
-        parts += [" · ", (f"waits {100 * waits:.0f} %", "$warning" if waits > 0.1 else "")]
-    return parts
-
-
 def failure(curves: Curves) -> str:
     """What went wrong last, if the run's last word is an error."""
     errors = [event.message for event in curves.events if event.level == "error"]
@@ -104,42 +82,11 @@ def failure(curves: Curves) -> str:
 
 def settings_words(row: RunRow) -> str:
     """The settings that say what a run is."""
-    if row.run.kind != "pretrain":
-        return f"{row.run.kind} of run {row.run.source_run_id}" if row.run.source_run_id else row.run.kind
+    if row.run.kind not in TRAINED_KINDS:
+        what = setting(row, "what", "")
+        kind = f"{row.run.kind} {what}".rstrip()
+        return f"{kind} of run {row.run.source_run_id}" if row.run.source_run_id else kind
     config = json.loads(row.run.config)
     words = [f"{label}{config[name]}" for name, label in _TELLING.items() if name in config]
-    return " · ".join([row.run.preset or "no preset", *words])
-
-
-def images_per_second(row: RunRow, curves: Curves) -> float | None:
-    """Images a second in the latest epoch, or in the latest steps before there is one."""
-    rates: list[float] = [e["images_per_second"] for e in curves.epochs if e["images_per_second"] is not None]
-    if rates:
-        return rates[-1]
-    computing, waiting = (_recent(curves.steps.get(name, ())) for name in ("t_batch", "t_data"))
-    if computing is None or waiting is None or not row.run.batch_size or computing + waiting <= 0:
-        return None
-    return row.run.batch_size / (computing + waiting)
-
-
-def waiting_fraction(curves: Curves) -> float | None:
-    """The part of the latest steps that the loop waited for its next batch."""
-    computing, waiting = (_recent(curves.steps.get(name, ())) for name in ("t_batch", "t_data"))
-    if computing is None or waiting is None or computing + waiting <= 0:
-        return None
-    return waiting / (computing + waiting)
-
-
-def _learning_word(points: Sequence[Point], loss: float, chance: float) -> tuple[str, str]:
-    before = _recent(points[: -max(1, len(points) // 10)])
-    if before is not None and loss > before * _RISING:
-        return "loss is rising", "bold $warning"
-    if loss > chance * _NEAR_CHANCE:
-        return "near chance", "bold $warning"
-    return "learning", "bold $success"
-
-
-def _recent(points: Sequence[Point]) -> float | None:
-    """The mean of the last tenth of a series."""
-    tail = points[-max(1, len(points) // 10) :]
-    return sum(point.mean for point in tail) / len(tail) if tail else None
+    method = method_of(row.run)
+    return " · ".join([row.run.preset or "no preset", *([method] if method != "simclr" else []), *words])

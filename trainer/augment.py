@@ -9,7 +9,7 @@ defines it:
                  clamped to [0, 1] after each
     grayscale    with grayscale_probability
     blur         Gaussian with a sigma drawn for the view, with blur_probability
-    normalise    mean 0.5, standard deviation 0.5, last
+    normalise    by the recipe's mean and standard deviation, last
 
 `draw_parameters` turns uniforms into the numbers of these steps; `augment_kornia` and `augment_torchvision` carry
 them out. Shape suffixes: B images, V views of each, M = V·B views with all first views before all second ones,
@@ -26,8 +26,13 @@ from torch import Tensor
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
 
-MEAN = 0.5
-STANDARD_DEVIATION = 0.5
+NORMALISATIONS = {
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+"""Mean and deviation of red, green and blue by name: the tutorial's, SupContrast's for CIFAR-10 (main_supcon.py;
+the deviations are means of each image's own, as is usual there), and torchvision's for ImageNet."""
 
 LUMA_WEIGHTS = (0.2989, 0.587, 0.114)
 """Red, green and blue in torchvision's gray, which contrast, saturation and grayscale share."""
@@ -68,6 +73,8 @@ class AugmentRecipe:
     """Width of the blur's kernel in pixels, odd."""
     sigma: tuple[float, float]
     """Smallest and largest sigma of the blur in pixels."""
+    normalisation: str
+    """One of NORMALISATIONS."""
 
     @classmethod
     def from_config(cls, config: PretrainConfig) -> Self:
@@ -95,6 +102,7 @@ class AugmentRecipe:
             blur_probability=config.blur_probability,
             blur_kernel_size=kernel,
             sigma=(config.blur_sigma_min, config.blur_sigma_max),
+            normalisation=config.normalisation,
         )
 
 
@@ -185,14 +193,23 @@ def to_unit(images_u8: Tensor) -> Tensor:
     return images_u8.to(torch.float32).div_(255)
 
 
-def normalise_(images: Tensor) -> Tensor:
-    """The last step, in place: [0, 1] to [-1, 1]."""
-    return images.sub_(MEAN).div_(STANDARD_DEVIATION)
+def normalise_(images: Tensor, name: str) -> Tensor:
+    """The last step, in place: [0, 1] less the mean, by the deviation.
+
+    Args:
+        images: float, (…, 3, H, W).
+        name: one of NORMALISATIONS.
+    """
+    mean, deviation = NORMALISATIONS[name]
+    if name == "half":  # numbers instead of tensors: nothing to copy to a device
+        return images.sub_(mean[0]).div_(deviation[0])
+    mean_311, deviation_311 = torch.tensor([mean, deviation])[:, :, None, None].to(images.device, non_blocking=True)
+    return images.sub_(mean_311).div_(deviation_311)
 
 
-def normalise(images_u8: Tensor) -> Tensor:
-    """Images as evaluation sees them, without augmentation: uint8 of any shape to float32 in [-1, 1]."""
-    return normalise_(to_unit(images_u8))
+def normalise(images_u8: Tensor, name: str) -> Tensor:
+    """Images as evaluation sees them, without augmentation: uint8 (…, 3, H, W) to float32."""
+    return normalise_(to_unit(images_u8), name)
 
 
 def _between(uniforms_M: Tensor, low: float, high: float) -> Tensor:

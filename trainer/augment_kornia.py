@@ -42,7 +42,7 @@ def augment_batch(images_u8_BCHW: Tensor, parameters: ViewParameters, recipe: Au
         views = _jitter_(views, parameters, recipe)
         views = _where(parameters.grayscale, views, lambda some, _: _gray(some).repeat(1, 3, 1, 1))
         views = _where(parameters.blur, views, lambda some, which: _blur(some, parameters.sigma[which], recipe))
-        return normalise_(views)
+        return normalise_(views, recipe.normalisation)
 
 
 def _to(values: Tensor, device: torch.device) -> Tensor:

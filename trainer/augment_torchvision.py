@@ -42,7 +42,7 @@ def augment_image(
         if parameters.blur[row]:
             kernel, sigma = recipe.blur_kernel_size, float(parameters.sigma[row])
             view = TF.gaussian_blur(view, [kernel, kernel], [sigma, sigma])
-        return normalise_(view.contiguous())
+        return normalise_(view.contiguous(), recipe.normalisation)
 
 
 def augment_batch(images_u8_BCHW: Tensor, parameters: ViewParameters, recipe: AugmentRecipe, out_size: int) -> Tensor:

@@ -21,18 +21,32 @@ class ChanceLevels:
     """Mean position of the positive, counted from 1: the middle of 2N − 1 places, which is N."""
 
 
-def chance_levels(batch_size: int) -> ChanceLevels:
-    """The chance levels of a batch of `batch_size` images, that is 2N views.
+def chance_levels(batch_size: int, views: int = 2) -> ChanceLevels:
+    """The chance levels of a batch of `batch_size` images, that is V·N views, where an image's own are its positives.
+
+    With more than two views the nearest of V − 1 positives among the VN − V other views counts, as the loss's metrics
+    have it: p other views stand before it with the chance that p draws without replacement miss all positives.
+
+    Args:
+        batch_size: N.
+        views: V.
 
     Raises:
-        ValueError: the batch has no image.
+        ValueError: the batch has no image, or there are fewer than two views.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}, but chance needs at least one image; give 1 or more")
-    others = 2 * batch_size - 1
+    if batch_size < 1 or views < 2:
+        raise ValueError(f"{batch_size} images of {views} views: chance needs one image and two views; give them")
+    own, rest = views - 1, views * (batch_size - 1)
+
+    def within(places: int) -> float:
+        if places > rest:
+            return 1.0
+        draws = math.comb(rest + own, places)
+        return (draws - math.comb(rest, places)) / draws
+
     return ChanceLevels(
-        loss=math.log(others),
-        acc_top1=1 / others,
-        acc_top5=min(1.0, 5 / others),
-        acc_mean_pos=float(batch_size),
+        loss=math.log(own + rest) if own + rest else 0.0,
+        acc_top1=within(1),
+        acc_top5=within(5),
+        acc_mean_pos=1 + rest / (own + 1),
     )

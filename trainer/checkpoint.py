@@ -10,7 +10,6 @@ is `weights_only`, so that a file from elsewhere can't run code.
 import hashlib
 import io
 import json
-import os
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from trainer.durable import write_durably
 
 FORMAT = 1
 
@@ -91,33 +92,6 @@ def _manifest_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step}.json"
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Put bytes at a path so that a crash leaves the old content or the new one, never a part.
-
-    Raises:
-        OSError: the disk refused; the temporary file is removed again.
-    """
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def steps_on_disk(folder: Path) -> list[int]:
     """The steps of all checkpoints with a manifest, newest first. Reads only names."""
     names = [path.stem.removeprefix("step-") for path in folder.glob("step-*.json")]
@@ -165,6 +139,15 @@ def _read_manifest(folder: Path, step: int) -> Manifest:
     if isinstance(manifest, dict) and manifest.get("step") == step and _FILE.fullmatch(str(manifest.get("file"))):
         return manifest
     raise DamagedError("its manifest is not one of this checkpoint")
+
+
+def stored_config(folder: Path, step: int) -> dict[str, Any]:
+    """The settings that a checkpoint was made with, as its manifest has them; empty where they can't be read."""
+    try:
+        config = json.loads(_read_manifest(folder, step)["config"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def latest_valid(

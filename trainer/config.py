@@ -14,9 +14,14 @@ from trainer.settings import Setting, check_all, fields_of
 
 DATASETS = ("stl10", "cifar10", "shapes", "folder:PATH")
 FOLDER = "folder:"
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet-narrow")
+BACKBONES = (*RESNETS, "timm:NAME")
+TIMM = "timm:"
+SUPERVISED = ("supcon", "cross-entropy")
+"""Methods that learn from the labels of the split that they train on."""
 
 
-class _Serialised:
+class Serialised:
     """Conversion to and from the JSON that the store keeps in `runs.config`."""
 
     def to_json(self) -> str:
@@ -54,7 +59,7 @@ class _Serialised:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PretrainConfig(_Serialised):
+class PretrainConfig(Serialised):
     """SimCLR pretraining (Chen et al. 2020, arXiv 2002.05709) and the evaluation at its end."""
 
     dataset: Annotated[str, Setting(group="Data", common=True)] = "stl10"
@@ -71,11 +76,24 @@ class PretrainConfig(_Serialised):
     """Use the first so many images of each class of train; 0 uses all."""
     limit_test_per_class: Annotated[int, Setting(group="Data", low=0, unit="images per class")] = 0
     """Use the first so many images of each class of test; 0 uses all."""
+    hold_out: Annotated[float, Setting(group="Data", low=0, high=0.5, unit="of each class")] = 0.1
+    """Part of the labelled images that supcon and cross-entropy don't train on, so that their online scores are
+    honest; 0 trains on all and takes no such score. SimCLR sees no label and holds nothing out."""
     image_size: Annotated[int, Setting(group="Data", low=16, high=512, unit="pixels", common=True)] = 96
     """Side of the square images that the network sees."""
     cache: Annotated[Literal["none", "ram", "vram"], Setting(group="Data", results=False)] = "ram"
     """Where decoded images wait: none reads each when needed, ram shares one tensor between workers, vram keeps
     the split on the training device and needs no workers."""
+
+    method: Annotated[Literal["simclr", "supcon", "cross-entropy"], Setting(group="Method", common=True)] = "simclr"
+    """What is learnt: simclr (no label), supcon (labels decide which views belong together) or cross-entropy (the
+    supervised baseline: the same encoder with a linear classifier)."""
+    views: Annotated[int, Setting(group="Method", low=1, high=8, unit="views")] = 2
+    """Augmented views of each image in a batch; simclr and supcon need two or more."""
+    temperature: Annotated[float, Setting(group="Method", low=0.01, high=10, common=True)] = 0.07
+    """Divides the cosine similarities in the loss of simclr and supcon."""
+    negatives: Annotated[bool, Setting(group="Method")] = True
+    """Push views of different images apart; without it the embeddings collapse, which is all that it is good for."""
 
     num_workers: Annotated[int, Setting(group="Loader", low=0, high=64, unit="processes", results=False)] = 2
     """DataLoader workers; 0 loads in the training process."""
@@ -120,37 +138,60 @@ class PretrainConfig(_Serialised):
     """Smallest sigma of the blur."""
     blur_sigma_max: Annotated[float, Setting(group="Augmentation", low=0.01, high=20, unit="pixels")] = 2.0
     """Largest sigma of the blur."""
+    same_on_batch: Annotated[bool, Setting(group="Augmentation")] = False
+    """Give all images of a batch the same draws, as Kornia's setting of that name: a trivial task, to see its harm."""
+    normalisation: Annotated[Literal["half", "cifar10", "imagenet"], Setting(group="Augmentation")] = "half"
+    """Mean and deviation that are taken off the pixels last: 0.5 and 0.5, or those of CIFAR-10 or ImageNet."""
 
-    backbone: Annotated[
-        Literal["resnet18", "resnet34", "resnet50", "resnet-narrow"], Setting(group="Model", common=True)
-    ] = "resnet18"
-    """The encoder f; resnet-narrow (one basic block a stage, widths 24-48-96) is for small machines."""
+    backbone: Annotated[str, Setting(group="Model", common=True)] = "resnet18"
+    """The encoder f: resnet18, resnet34, resnet50, resnet-narrow (one basic block a stage, widths 24-48-96, for small
+    machines), or timm:NAME for any model of timm (needs the extra simclr-tui[timm])."""
     stem: Annotated[Literal["imagenet", "small"], Setting(group="Model")] = "imagenet"
     """First layers of a ResNet: imagenet is 7×7 stride 2 and max-pooling, small is 3×3 stride 1 without it;
     resnet-narrow always has the small one."""
+    width_multiplier: Annotated[float, Setting(group="Model", low=0.125, high=4, unit="times")] = 1.0
+    """Widens or narrows every layer of a ResNet."""
     head_layers: Annotated[int, Setting(group="Model", low=1, high=3, unit="layers")] = 2
     """Linear layers of the projection head g."""
     head_width: Annotated[int, Setting(group="Model", low=8, high=8192, unit="features")] = 512
     """Width of the head's hidden layers."""
+    head_batch_norm: Annotated[bool, Setting(group="Model")] = False
+    """Batch norm after each linear layer of the head, as google-research/simclr has it; the tutorial has none."""
     projection_size: Annotated[int, Setting(group="Model", low=2, high=4096, unit="features")] = 128
     """Size of z, on which the loss is computed."""
-    temperature: Annotated[float, Setting(group="Model", low=0.01, high=10, common=True)] = 0.07
-    """Divides the cosine similarities in NT-Xent."""
 
     epochs: Annotated[int, Setting(group="Optimisation", low=1, high=100_000, unit="epochs", common=True)] = 500
     """Passes over the split."""
     batch_size: Annotated[int, Setting(group="Optimisation", low=2, high=65_536, unit="images", common=True)] = 256
-    """Images a step; each gives two views."""
-    optimizer: Annotated[Literal["adamw", "sgd"], Setting(group="Optimisation")] = "adamw"
-    """AdamW, or SGD with Nesterov-free momentum."""
+    """Images a step; each gives --views views."""
+    optimizer: Annotated[Literal["adamw", "sgd", "lars"], Setting(group="Optimisation")] = "adamw"
+    """AdamW, SGD with momentum (no Nesterov), or LARS: SGD with a step for each layer that fits its weights."""
     learning_rate: Annotated[float, Setting(group="Optimisation", low=1e-8, high=100, common=True)] = 5e-4
-    """Highest learning rate."""
+    """Highest learning rate, before it is scaled by the batch size."""
+    learning_rate_scaling: Annotated[Literal["none", "linear", "sqrt"], Setting(group="Optimisation")] = "none"
+    """Multiplies the learning rate: linear by batch size / 256, sqrt by the root of the batch size."""
     weight_decay: Annotated[float, Setting(group="Optimisation", low=0, high=1)] = 1e-4
-    """Decay of all parameters, batch norm and biases included, as the tutorial does it."""
+    """Decay of the weights."""
+    decay_norm_and_bias: Annotated[bool, Setting(group="Optimisation")] = True
+    """Decay batch norm and biases too, as the tutorial does; google-research/simclr and others leave them out."""
     momentum: Annotated[float, Setting(group="Optimisation", low=0, high=0.9999)] = 0.9
-    """Momentum of SGD; AdamW does not use it."""
+    """Momentum of SGD and LARS; AdamW does not use it."""
+    trust_coefficient: Annotated[float, Setting(group="Optimisation", low=1e-6, high=1)] = 1e-3
+    """Part of a layer's norm that LARS moves it by, times the learning rate (its eta)."""
+    clip_grad_norm: Annotated[float, Setting(group="Optimisation", low=0, high=1e6)] = 0.0
+    """Largest L2 norm of all gradients together; longer ones are shortened, 0 leaves them."""
+    ema_decay: Annotated[float, Setting(group="Optimisation", low=0, high=0.99999)] = 0.0
+    """Keep an exponential moving average of the weights with this decay, which is what gets scored; 0 keeps none."""
     warmup_epochs: Annotated[float, Setting(group="Optimisation", low=0, high=1000, unit="epochs")] = 0.0
     """Epochs in which the learning rate grows linearly to its highest value."""
+    warmup_start: Annotated[float, Setting(group="Optimisation", low=0, high=1, unit="of the learning rate")] = 0.0
+    """Where the warm-up begins."""
+    cosine_from: Annotated[Literal["warmup", "start"], Setting(group="Optimisation")] = "warmup"
+    """Where the cosine begins: after the warm-up, or at the first step, so that the warm-up climbs to a point of it."""
+    milestones: Annotated[str, Setting(group="Optimisation", unit="epochs")] = ""
+    """Epochs after which the learning rate drops, such as 70,90; empty takes the cosine instead."""
+    milestone_factor: Annotated[float, Setting(group="Optimisation", low=0.001, high=1)] = 0.1
+    """What each milestone multiplies the learning rate by."""
     learning_rate_floor: Annotated[float, Setting(group="Optimisation", low=0, high=1, unit="of the learning rate")] = (
         0.02
     )
@@ -176,6 +217,8 @@ class PretrainConfig(_Serialised):
     """Epochs between online kNN scores; 0 takes none."""
     validate_every: Annotated[int, Setting(group="Evaluation", low=0, high=100_000, unit="epochs")] = 1
     """Epochs between contrastive validations; 0 makes none."""
+    health_every: Annotated[int, Setting(group="Evaluation", low=0, high=100_000, unit="epochs")] = 1
+    """Epochs between looks at the embeddings themselves (rank, spread, alignment), for the verdict; 0 takes none."""
     evaluate_at_end: Annotated[bool, Setting(group="Evaluation")] = True
     """Score raw pixels, the untrained encoder, h and z on test once the last epoch is done."""
 
@@ -197,8 +240,11 @@ class PretrainConfig(_Serialised):
             ConfigError: naming the setting, the reason and the remedy.
         """
         check_all(self)
-        _check_dataset(self.dataset)
-        _check_device(self.device)
+        check_dataset(self.dataset)
+        check_device(self.device)
+        self._check_method()
+        self._check_model()
+        self._check_schedule()
         if self.crop_scale_min > self.crop_scale_max:
             raise ConfigError("crop_scale_min", "is above --crop-scale-max; make it smaller")
         if self.blur_sigma_min > self.blur_sigma_max:
@@ -207,8 +253,55 @@ class PretrainConfig(_Serialised):
             raise ConfigError("blur_kernel", f"{self.blur_kernel} is even; give an odd number, or 0")
         if self.cache == "vram" and self.augment == "torchvision":
             raise ConfigError("cache", "vram needs --augment kornia, which works on the device; change one of them")
+
+    def _check_method(self) -> None:
+        if self.method != "cross-entropy" and self.views < 2:
+            raise ConfigError("views", f"{self.method} compares views of an image; give 2 or more")
+        if self.method != "simclr" and not self.negatives:
+            raise ConfigError("negatives", f"{self.method} is not defined without them; leave --no-negatives out")
+        if self.is_supervised and self.split not in ("auto", "train"):
+            reason = "is kept for scoring" if self.split == "test" else "has images without labels"
+            raise ConfigError("split", f"{self.method} learns from labels, and {self.split} {reason}; choose train")
+
+    def _check_model(self) -> None:
+        if self.backbone not in RESNETS and not (self.backbone.startswith(TIMM) and self.backbone != TIMM):
+            raise ConfigError("backbone", f"{self.backbone!r} is not known; choose {', '.join(BACKBONES)}")
+        plain = self.backbone in RESNETS and self.backbone != "resnet-narrow"
+        if self.width_multiplier != 1 and not plain:
+            raise ConfigError(
+                "width_multiplier", f"does not apply to {self.backbone}; leave it out, or choose a resnet"
+            )
+        if self.stem == "small" and self.backbone.startswith(TIMM):
+            raise ConfigError("stem", f"does not apply to {self.backbone}; leave it out or choose a resnet")
+
+    def _check_schedule(self) -> None:
         if self.warmup_epochs > self.epochs:
             raise ConfigError("warmup_epochs", "is above --epochs; make it smaller")
+        epochs = self.milestone_epochs
+        if list(epochs) != sorted(set(epochs)) or any(not 0 < epoch < self.epochs for epoch in epochs):
+            raise ConfigError("milestones", f"{self.milestones!r} must grow and lie between 0 and --epochs; change it")
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether it learns from labels."""
+        return self.method in SUPERVISED
+
+    @property
+    def kind(self) -> str:
+        """The kind of run (`runs.kind`) that these settings make."""
+        return "supervised" if self.method == "cross-entropy" else "pretrain"
+
+    @property
+    def milestone_epochs(self) -> tuple[int, ...]:
+        """The milestones as numbers.
+
+        Raises:
+            ConfigError: they are not whole numbers with commas between them.
+        """
+        try:
+            return tuple(int(word) for word in self.milestones.split(",")) if self.milestones.strip() else ()
+        except ValueError:
+            raise ConfigError("milestones", f"{self.milestones!r} is not a list of epochs; write 70,90") from None
 
     @property
     def blur_kernel_size(self) -> int:
@@ -216,42 +309,17 @@ class PretrainConfig(_Serialised):
         return self.blur_kernel or max(3, self.image_size // 10 // 2 * 2 + 1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EvaluateConfig(_Serialised):
-    """Linear evaluation and kNN of one checkpoint, as a job of its own."""
-
-    run: Annotated[str, Setting(group="Evaluation")] = ""
-    """Id of the run whose checkpoint is scored."""
-    step: Annotated[int, Setting(group="Evaluation", low=0, unit="steps")] = 0
-    """Step of the checkpoint; 0 takes the newest one that verifies."""
-    baselines: Annotated[bool, Setting(group="Evaluation")] = True
-    """Score raw pixels and the untrained encoder too."""
-    tutorial_probe: Annotated[bool, Setting(group="Evaluation")] = False
-    """Also fit the linear layer as the UvA tutorial does (AdamW, 100 epochs, features as they are), to compare."""
-    device: Annotated[str, Setting(group="Machine", common=True)] = "auto"
-    """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
-    threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0
-    """CPU threads of the process; 0 takes the cores at hand."""
-
-    def __post_init__(self) -> None:
-        """Check each field.
-
-        Raises:
-            ConfigError: naming the setting, the reason and the remedy.
-        """
-        check_all(self)
-        _check_device(self.device)
-
-
-def _check_dataset(dataset: str) -> None:
+def check_dataset(dataset: str, setting: str = "dataset") -> None:
+    """Raises: ConfigError, where no data set has that name."""
     if dataset in DATASETS and dataset != "folder:PATH":
         return
     if dataset.startswith("folder:") and len(dataset) > len("folder:"):
         return
-    raise ConfigError("dataset", f"{dataset!r} is not known; choose {', '.join(DATASETS)}")
+    raise ConfigError(setting, f"{dataset!r} is not known; choose {', '.join(DATASETS)}")
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raises: ConfigError, where that can be no device."""
     kind, _, index = device.partition(":")
     if device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit()):
         return

@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from trainer.augment import normalise
+
 Take = Callable[[Sequence[int]], Tensor]
 """Gives the uint8 images (B, C, H, W) of some indices of a split, on any device."""
 
@@ -55,6 +57,8 @@ def extract(
     device: torch.device | str,
     autocast_dtype: torch.dtype | None,
     check: Callable[[], None],
+    *,
+    normalisation: str,
 ) -> dict[str, Tensor]:
     """The features of images 0 to n − 1, by layer.
 
@@ -66,6 +70,7 @@ def extract(
         device: where the model is.
         autocast_dtype: autocast type of the forward pass, None for float32.
         check: called before each batch; it may raise to stop.
+        normalisation: of the pixels, as the model was trained with (`augment.NORMALISATIONS`).
 
     Returns:
         Layer name → (n, D), float32 on the CPU.
@@ -78,13 +83,13 @@ def extract(
     with evaluation_mode(model), torch.autocast(device.type, autocast_dtype, enabled=autocast_dtype is not None):
         for indices in _batches(n, batch_size):
             check()
-            x_BCHW = normalise(take(indices).to(device, non_blocking=True))
+            x_BCHW = normalise(take(indices).to(device, non_blocking=True), normalisation)
             for name, features_BD in model.layers(x_BCHW).items():
                 parts.setdefault(name, []).append(features_BD.float())
     return {name: torch.cat(batches).cpu() for name, batches in parts.items()}
 
 
-def pixels(take: Take, n: int, batch_size: int, check: Callable[[], None]) -> Tensor:
+def pixels(take: Take, n: int, batch_size: int, check: Callable[[], None], *, normalisation: str) -> Tensor:
     """The images themselves as features, the numbers that the network sees: (n, C·H·W), float32 on the CPU.
 
     Args and Raises as in `extract`.
@@ -92,13 +97,8 @@ def pixels(take: Take, n: int, batch_size: int, check: Callable[[], None]) -> Te
     parts = []
     for indices in _batches(n, batch_size):
         check()
-        parts.append(normalise(take(indices).cpu()).flatten(1))
+        parts.append(normalise(take(indices).cpu(), normalisation).flatten(1))
     return torch.cat(parts)
-
-
-def normalise(images_BCHW: Tensor) -> Tensor:
-    """uint8 images as float32 from −1 to 1: torchvision's ToTensor, then Normalize with 0.5 and 0.5."""
-    return images_BCHW.float().div_(255).sub_(0.5).div_(0.5)
 
 
 def _batches(n: int, batch_size: int) -> Iterator[range]:

@@ -1,5 +1,6 @@
 """When a checkpoint is written, which ones are kept, and what the store says about them."""
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from trainer import checkpoint
 from trainer.checkpoint import Saved
 from trainer.config import PretrainConfig
-from trainer.errors import CheckpointError, ConfigError
+from trainer.errors import CheckpointError, ConfigError, DataError
 from trainer.paths import checkpoint_dir
+from trainer.settings import fields_of
 from trainer.store.runs import RunStore
 
 COST_LIMIT = 0.01
@@ -150,6 +152,7 @@ class CheckpointKeeper:
 
         Raises:
             CheckpointError: there are checkpoints and none can be used, or that of the step can't.
+            DataError: they are of another run's architecture, image size or other settings.
         """
         if owner and self._folder.is_dir():
             checkpoint.tidy(self._folder)
@@ -158,12 +161,33 @@ class CheckpointKeeper:
                 return checkpoint.load(self._folder, step, self._fits)
             return checkpoint.latest_valid(self._folder, self._fits, self._report, owner=owner)
         except (ValueError, FileNotFoundError) as error:
+            self._refuse_another_runs(step)
             which = f"step {step}" if step else "the run"
             reason = "there is none" if isinstance(error, FileNotFoundError) else error
             raise CheckpointError(
                 f"{self._folder}: no checkpoint of {which} can be used, {reason}; restore the folder from a copy, "
                 "or launch a new run"
             ) from error
+
+    def _refuse_another_runs(self, step: int) -> None:
+        """Say by name which settings a checkpoint was made with that are not the run's.
+
+        Raises:
+            DataError: it was.
+        """
+        number = step or max(checkpoint.steps_on_disk(self._folder), default=0)
+        stored = checkpoint.stored_config(self._folder, number)
+        own = dataclasses.asdict(self._config)
+        differing = [
+            f"{field.name} {stored[field.name]} instead of {own[field.name]}"
+            for field in fields_of(PretrainConfig)
+            if field.setting.results and stored.get(field.name, own[field.name]) != own[field.name]
+        ]
+        if differing:
+            raise DataError(
+                f"{self._folder}: the checkpoint of step {number} was made with other settings than the run's "
+                f"({', '.join(differing[:3])}); put the run's own checkpoints back"
+            )
 
     def _fits(self, manifest: dict[str, Any]) -> bool:
         """Whether a checkpoint was made with settings of the same result; ones added since have their defaults."""

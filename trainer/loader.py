@@ -9,8 +9,8 @@ import ctypes
 import signal
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -25,10 +25,22 @@ from trainer.data.split import ImageSource
 from trainer.device import Machine
 from trainer.randomness import permutation, uniforms
 
-VIEWS = 2
 T = TypeVar("T")
 _WORKER_TIMEOUT_SECONDS = 120
+_FEWEST_TO_COMPARE = 4
+"""Images below which equal draws may be chance."""
 _PR_SET_PDEATHSIG = 1
+
+
+class Batch(NamedTuple):
+    """What the loader gives for a step; `ViewLoader.views` turns it into the network's input."""
+
+    images: Tensor
+    """uint8 (B, 3, H, W), or the finished views where the workers made them."""
+    parameters: ViewParameters | None
+    """Of the views that are still to be made."""
+    labels: Tensor | None
+    """int64 (B,) on the CPU, where the split has labels and the method wants them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,18 @@ class _Schedule(Sampler[_Request]):
 class ViewLoader:
     """Gives the augmented views of one batch after the other, on the training device."""
 
-    def __init__(self, images: ImageSource, config: PretrainConfig, machine: Machine, *, workers: int) -> None:
-        """Args: what is loaded, the settings, the device, and how many worker processes load it."""
+    def __init__(
+        self,
+        images: ImageSource,
+        config: PretrainConfig,
+        machine: Machine,
+        *,
+        workers: int,
+        labels: Tensor | None = None,
+    ) -> None:
+        """Args: what is loaded, the settings, the device, how many worker processes load it, and the labels (N,) that
+        come along."""
+        self._labels = labels
         self._config = config
         self._machine = machine
         self._recipe = AugmentRecipe.from_config(config)
@@ -129,47 +151,80 @@ class ViewLoader:
         """Images of a whole epoch, those of a short last batch that is left out not counted."""
         return self.steps_per_epoch() * self._config.batch_size if self._config.drop_last else self.count
 
-    def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[tuple[Tensor, ViewParameters | None]]:
-        """Batches of an epoch from one of them on: what `views` turns into the network's input.
+    def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch from one of them on.
 
         Args:
             epoch: counted from 1.
             first_batch: how many batches to leave out, because they were trained on before an interruption.
         """
-        order_N = permutation(self._config.seed, epoch, self.count)
-        uniforms_NVK = uniforms(self._config.seed, epoch, self.count, VIEWS, UNIFORMS_PER_VIEW)
+        config = self._config
+        order_N = permutation(config.seed, epoch, self.count)
+        uniforms_NVK = uniforms(config.seed, epoch, self.count, config.views, UNIFORMS_PER_VIEW)
         yield from self._batches(order_N, uniforms_NVK, first_batch, self.steps_per_epoch())
 
-    def fixed_pairs(self, batch_size: int) -> Iterator[tuple[Tensor, ViewParameters | None]]:
-        """Batches of always the same pairs in their stored order, a short last one left out; for validation."""
-        order_N = torch.arange(self.count)
-        uniforms_NVK = uniforms(self._config.seed, "validation", self.count, VIEWS, UNIFORMS_PER_VIEW)
-        yield from self._batches(order_N, uniforms_NVK, 0, self.count // batch_size, batch_size)
+    def fixed_views(self, batch_size: int, *, drop_last: bool) -> Iterator[Batch]:
+        """Batches of always the same views in always the same order, for validation.
 
-    def _batches(
-        self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0
-    ) -> Iterator[tuple[Tensor, ViewParameters | None]]:
+        The order is shuffled, since a folder's images lie class by class: a batch of one class would be another task,
+        and leaving out a short last batch would leave out a class.
+
+        Args:
+            batch_size: images of a batch.
+            drop_last: leave out a short last batch.
+        """
+        config = self._config
+        order_N = permutation(config.seed, "validation", self.count)
+        uniforms_NVK = uniforms(config.seed, "validation", self.count, config.views, UNIFORMS_PER_VIEW)
+        batches = self.count // batch_size if drop_last else -(-self.count // batch_size)
+        yield from self._batches(order_N, uniforms_NVK, 0, batches, batch_size)
+
+    def shares_parameters(self) -> bool:
+        """Whether the images of the first batch were all drawn the same augmentation, view by view.
+
+        What the batch is really drawn, so that a mistake in the drawing is found as well as a setting.
+        """
+        config = self._config
+        chosen = permutation(config.seed, 1, self.count)[: config.batch_size]
+        if len(chosen) < _FEWEST_TO_COMPARE:
+            return False
+        uniforms_NVK = uniforms(config.seed, 1, self.count, config.views, UNIFORMS_PER_VIEW)
+        drawn = draw_parameters(self._draws(uniforms_NVK[chosen]), self._recipe, *self._source_size)
+        values = (getattr(drawn, field.name).unflatten(0, (config.views, -1)) for field in fields(drawn))
+        return all(bool((value == value[:, :1]).all()) for value in values)
+
+    def _batches(self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0) -> Iterator[Batch]:
         size = size or self._config.batch_size
         chosen = [order_N[k * size : (k + 1) * size] for k in range(first, count)]
         if self._in_workers:
-            for views in self._load([_Request(i.numpy(), view_major(uniforms_NVK[i]).numpy()) for i in chosen]):
-                yield views, None
+            requests = [_Request(i.numpy(), self._draws(uniforms_NVK[i]).numpy()) for i in chosen]
+            for indices_B, views in zip(chosen, self._load(requests), strict=True):
+                yield Batch(views, None, self._labels_of(indices_B))
             return
         if self._resident is None:
             batches = self._load([_Request(indices_B.numpy(), None) for indices_B in chosen])
         else:
             batches = map(self._gather, chosen)
         for indices_B, images in zip(chosen, batches, strict=True):
-            parameters = draw_parameters(view_major(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
-            yield images, parameters
+            parameters = draw_parameters(self._draws(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
+            yield Batch(images, parameters, self._labels_of(indices_B))
+
+    def _draws(self, uniforms_BVK: Tensor) -> Tensor:
+        """The uniforms (V·B, K) of a batch's views; with `same_on_batch` the first image's stand for all."""
+        if self._config.same_on_batch:
+            uniforms_BVK = uniforms_BVK[:1].expand_as(uniforms_BVK)
+        return view_major(uniforms_BVK)
+
+    def _labels_of(self, indices_B: Tensor) -> Tensor | None:
+        return None if self._labels is None else self._labels[indices_B]
 
     def _gather(self, indices_B: Tensor) -> Tensor:
         assert self._resident is not None
         return self._resident[indices_B.to(self._machine.device, non_blocking=True)]
 
-    def views(self, batch: tuple[Tensor, ViewParameters | None]) -> Tensor:
+    def views(self, batch: Batch) -> Tensor:
         """The network's input of a batch: float32 (V·B, 3, S, S) on the training device, normalised."""
-        images, parameters = batch
+        images, parameters, _ = batch
         images = images.to(self._machine.device, non_blocking=True)
         if parameters is not None:
             images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)

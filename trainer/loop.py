@@ -1,4 +1,4 @@
-"""SimCLR's main loop (Chen et al. 2020, Algorithm 1): next batch → step → log → checkpoint → poll.
+"""The main loop (Chen et al. 2020, Algorithm 1): next batch → step → log → checkpoint → poll.
 
 It begins wherever the state says, in the middle of an epoch too, and leaves it only between two steps.
 """
@@ -6,22 +6,25 @@ It begins wherever the state says, in the middle of an epoch too, and leaves it 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
+from trainer import randomness
 from trainer.clock import RunClock
-from trainer.config import PretrainConfig
+from trainer.config import TIMM, PretrainConfig
 from trainer.control import EndRequested, Intent
 from trainer.device import Machine
 from trainer.errors import StoreError
+from trainer.health_watch import HealthWatch
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.loader import ViewLoader
-from trainer.loss import loss_and_metrics
 from trainer.model import SimCLRModel
-from trainer.optim import grad_norm, learning_rate, set_learning_rate
+from trainer.objective import objective
+from trainer.optim import clip_gradients, grad_norm, learning_rate, set_learning_rate
 from trainer.recorder import Recorder, StepRecord
 from trainer.report import duration
 from trainer.timing import DeviceClock
@@ -38,14 +41,23 @@ class TrainState:
     clock: RunClock
     data: str
     """Fingerprint of the images that are trained on."""
+    ema: AveragedModel | None = None
+    """Moving average of the weights, where one is kept."""
     step: int = 0
     """Steps taken."""
     closed_epochs: int = 0
     """Epochs whose end, with its evaluation and its row, is done."""
 
+    @property
+    def scored_model(self) -> SimCLRModel:
+        """The model whose scores are taken: the averaged one where there is one."""
+        return self.model if self.ema is None else cast("SimCLRModel", self.ema.module)
+
     def payload(self) -> dict[str, Any]:
         """What a checkpoint stores: tensors, numbers and strings."""
-        return {
+        averaged = {} if self.ema is None else {"ema": self.ema.module.state_dict()}
+        return averaged | {
+            "classes": self.model.classes,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -57,6 +69,8 @@ class TrainState:
     def restore(self, payload: dict[str, Any]) -> None:
         """Become what a checkpoint stored."""
         self.model.load_state_dict(payload["model"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(payload["ema"])
         self.optimizer.load_state_dict(payload["optimizer"])
         self.step = payload["step"]
         self.closed_epochs = payload["closed_epochs"]
@@ -76,6 +90,7 @@ class Training:
     keeper: CheckpointKeeper
     measure_epoch: Callable[[SimCLRModel, int], dict[str, Any]]
     """Scores the model at the end of an epoch: columns of `epochs`."""
+    health: HealthWatch
 
     @property
     def total_steps(self) -> int:
@@ -96,20 +111,37 @@ def train(training: Training, state: TrainState) -> None:
         _close_epoch(training, state, epoch)
 
 
-def train_step(state: TrainState, views: Tensor, lr: float, config: PretrainConfig, machine: Machine) -> Tensor:
+def train_step(
+    state: TrainState, views: Tensor, lr: float, config: PretrainConfig, machine: Machine, labels: Tensor | None = None
+) -> Tensor:
     """One update; float32 (5,) on the device: loss, acc_top1, acc_top5, acc_mean_pos, gradient norm.
 
-    Both views go through the network in one batch, or batch norm could tell them apart.
+    All views go through the network in one batch, or batch norm could tell them apart. The norm is the one before
+    clipping.
+
+    Args:
+        state: what is updated.
+        views: (V·N, 3, S, S), on the device, view 1 of all images first.
+        lr: learning rate of this step.
+        config: the settings.
+        machine: the device.
+        labels: (N,), where the method is supervised.
     """
     state.model.train()
     set_learning_rate(state.optimizer, lr)
+    if config.backbone.startswith(TIMM):  # it may have dropout, which must be a function of the step too
+        torch.manual_seed(randomness.key(config.seed, "step", state.step + 1))
     with machine.autocast():
         z = state.model(views)
-    loss, metrics = loss_and_metrics(z, config.temperature)
+    loss, metrics = objective(z, config, labels)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = grad_norm(state.model.parameters())
+    if config.clip_grad_norm:
+        clip_gradients(state.model.parameters(), config.clip_grad_norm, norm)
     state.optimizer.step()
+    if state.ema is not None:
+        state.ema.update_parameters(state.model)
     figures = (loss.detach(), metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos, norm)
     return torch.stack([figure.float() for figure in figures])
 
@@ -122,7 +154,8 @@ def _train_epoch(training: Training, state: TrainState, epoch: int) -> None:
         t_data = time.perf_counter() - waited_from
         span = training.device_clock.begin()
         lr = learning_rate(state.step + 1, steps_per_epoch, training.config)
-        metrics = train_step(state, training.loader.views(batch), lr, training.config, training.machine)
+        views = training.loader.views(batch)
+        metrics = train_step(state, views, lr, training.config, training.machine, batch.labels)
         training.device_clock.end(span)
         state.step += 1
         training.recorder.add(StepRecord(state.step, epoch, metrics, lr, t_data, span))
@@ -134,6 +167,9 @@ def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
     if training.recorder.due:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         _show_progress(training, state, epoch)
+        if training.health.is_due_again:
+            row = training.recorder.last
+            training.health.judge(step=state.step, recent_loss=row.loss if row else None)
     intent = training.job.control.intent()
     if intent is not None:
         _give_way(training, state, epoch, intent)
@@ -148,6 +184,7 @@ def _close_epoch(training: Training, state: TrainState, epoch: int) -> None:
     figures = _measure(training, state, epoch)
     _insist(training, f"epoch {epoch}", lambda: _put_epoch(training, state, epoch, figures))
     state.closed_epochs = epoch
+    training.health.judge(step=state.step)
     _show_progress(training, state, epoch)
     state.clock.next_epoch()
     knn_top1 = figures.get("knn_top1")
@@ -166,7 +203,10 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         try:
             with state.clock.aside():
-                return training.measure_epoch(state.model, epoch)
+                figures = training.measure_epoch(state.scored_model, epoch)
+                if training.health.due(epoch):
+                    training.health.measure(state.scored_model, step=state.step)
+                return figures
         except EndRequested as end:
             _give_way(training, state, epoch, end.intent)
 

@@ -1,44 +1,103 @@
-"""The update: AdamW or SGD, and the learning rate as a pure function of the step.
+"""The update: AdamW, SGD or LARS, and the learning rate as a pure function of the step.
 
 There is no scheduler object and so no state of one: a resumed run asks for the rate of its step.
 """
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from trainer.config import PretrainConfig
+from trainer.lars import LARS
 
 
 def build_optimizer(model: nn.Module, config: PretrainConfig) -> torch.optim.Optimizer:
-    """The optimiser over all parameters, batch norm and biases decayed too as in the UvA tutorial 17.
+    """The optimiser over all parameters.
 
     The fused kernels are taken on CUDA and on a CPU. Build it once the model is on its device; `state_dict` holds
     only tensors and numbers and loads with `weights_only`.
     """
-    parameters = list(model.parameters())
+    groups = parameter_groups(model, config)
+    highest = highest_rate(config)
     # None leaves the choice to torch where there is no fused kernel for the device.
-    fused = True if all(p.device.type in ("cuda", "cpu") for p in parameters) else None
+    fused = True if all(p.device.type in ("cuda", "cpu") for p in model.parameters()) else None
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=highest, weight_decay=config.weight_decay, fused=fused)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=fused,
-        )
-    return torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
+        momentum, decay = config.momentum, config.weight_decay
+        return torch.optim.SGD(groups, lr=highest, momentum=momentum, weight_decay=decay, fused=fused)
+    return LARS(
+        # What is not decayed is not adapted either (google-research/simclr).
+        [group | {"adapt": group.get("weight_decay") != 0.0} for group in groups],
+        lr=highest,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        trust_coefficient=config.trust_coefficient,
+    )
+
+
+def parameter_groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
+    """All parameters in one group, or those of norms and biases in a second one without decay.
+
+    A vector is taken for one of these: a norm's scale and offset and a bias are, no other weight of a convolution,
+    linear layer or attention is. (The layer scales of some of timm's models are too, as in timm's own rule.)
+    """
+    if config.decay_norm_and_bias:
+        return [{"params": list(model.parameters())}]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+
+
+class MovingAverage(AveragedModel):
+    """torch's averaged model with an exponential average that never waits for the device.
+
+    torch's own update moves its counter to the device each time, and waits until it is there.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Args: the model that is copied and followed, and the part of the average that stays at each update."""
+        super().__init__(model, use_buffers=True)
+        self._weight = 1 - decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move towards the model; whole numbers, such as batch norm's counts, become the model's."""
+        averaged = [*self.module.parameters(), *self.module.buffers()]
+        pairs = list(zip(averaged, [*model.parameters(), *model.buffers()], strict=True))
+        fractions = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([mine for mine, _ in fractions], [theirs for _, theirs in fractions], self._weight)
+        for mine, theirs in pairs:
+            if not mine.is_floating_point():
+                mine.copy_(theirs)
+
+
+def averaged_model(model: nn.Module, decay: float) -> MovingAverage:
+    """A copy of a model that follows it as an exponential moving average, buffers (batch norm's statistics) too.
+
+    It begins as the model itself; `update_parameters(model)` after each step moves it by 1 − decay of the way.
+    """
+    return MovingAverage(model, decay)
+
+
+def highest_rate(config: PretrainConfig) -> float:
+    """The learning rate scaled by the batch size N: × N / 256, or × √N (google-research/simclr, model.py)."""
+    factor = {"none": 1.0, "linear": config.batch_size / 256, "sqrt": math.sqrt(config.batch_size)}
+    return config.learning_rate * factor[config.learning_rate_scaling]
 
 
 def learning_rate(step: int, steps_per_epoch: int, config: PretrainConfig) -> float:
-    """The learning rate of a step: a linear warm-up, then a cosine from the highest rate to its floor.
+    """The learning rate of a step: a linear warm-up, then a cosine to its floor, or drops at milestones.
 
-    The k-th of W warm-up steps gets k/W of the highest rate. The cosine is that of torch's CosineAnnealingLR
+    The k-th of W warm-up steps is k/W of the way from its start. The cosine is that of torch's CosineAnnealingLR
     (Loshchilov and Hutter 2017, arXiv 1608.03983, without restarts): its first step has the highest rate and the
-    floor would be reached one step after the last. With `schedule="epoch"` epochs are counted instead of steps and
-    all steps of an epoch share a rate.
+    floor would be reached one step after the last. It begins after the warm-up, or runs over all steps and the warm-up
+    climbs to the point that it has reached by then (SupContrast, util.py). Milestones are those of torch's MultiStepLR.
+    With `schedule="epoch"` epochs are counted instead of steps and all steps of an epoch share a rate.
 
     Args:
         step: counted from 1.
@@ -51,12 +110,24 @@ def learning_rate(step: int, steps_per_epoch: int, config: PretrainConfig) -> fl
         raise ValueError(f"step {step} of {steps_per_epoch} an epoch: both are counted from 1; give 1 or more")
     per_epoch = 1 if config.schedule == "epoch" else steps_per_epoch
     done = (step - 1) // steps_per_epoch if config.schedule == "epoch" else step - 1
-    warmup, total = config.warmup_epochs * per_epoch, config.epochs * per_epoch
-    highest, floor = config.learning_rate, config.learning_rate_floor
+    warmup = config.warmup_epochs * per_epoch
+    highest = highest_rate(config)
     if done < warmup:
-        return highest * min(1.0, (done + 1) / warmup)
-    progress = min(1.0, (done - warmup) / (total - warmup)) if total > warmup else 1.0
-    return highest * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+        begin, end = config.warmup_start, _decayed(warmup, warmup, per_epoch, config)
+        return highest * (begin + (end - begin) * min(1.0, (done + 1) / warmup))
+    return highest * _decayed(done, warmup, per_epoch, config)
+
+
+def _decayed(done: float, warmup: float, per_epoch: int, config: PretrainConfig) -> float:
+    """The part of the highest rate that is left after so many steps (or epochs), no warm-up counted."""
+    if config.milestones:
+        passed = sum(done >= epoch * per_epoch for epoch in config.milestone_epochs)
+        return config.milestone_factor**passed
+    begin = warmup if config.cosine_from == "warmup" else 0.0
+    left = config.epochs * per_epoch - begin
+    progress = min(1.0, (done - begin) / left) if left > 0 else float(done > begin)
+    floor = config.learning_rate_floor
+    return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -72,3 +143,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def grad_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The L2 norm of all gradients together, a scalar on their device; nothing waits for the device."""
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[nn.Parameter], limit: float, norm: Tensor) -> None:
+    """Shorten all gradients together to an L2 norm of at most `limit`; nothing waits for the device.
+
+    Args:
+        parameters: whose gradients they are.
+        limit: above 0.
+        norm: what `grad_norm` gave for them.
+    """
+    torch.nn.utils.clip_grads_with_norm_(list(parameters), limit, norm)

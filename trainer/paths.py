@@ -4,6 +4,7 @@ runs/runs.db                     the store
 runs/<id>/run.lock               held by the run's trainer for as long as it lives
 runs/<id>/log.txt                what the trainer printed
 runs/<id>/checkpoints/           step-N.pt and step-N.json
+runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
 """
 
 import os

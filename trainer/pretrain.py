@@ -7,9 +7,10 @@ from trainer.config import PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
 from trainer.device import Machine, differences, fingerprint, prepare
-from trainer.errors import ConfigError, DataError
-from trainer.evaluate import score_model, show_table
+from trainer.errors import ConfigError, DataError, NonFiniteError
+from trainer.evaluate import evaluate_at_end
 from trainer.gpu import make_sampler
+from trainer.health_watch import HealthWatch
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.loader import ViewLoader
@@ -17,7 +18,7 @@ from trainer.loop import Training, TrainState, train
 from trainer.model import build_model
 from trainer.monitor import Monitor
 from trainer.online import OnlineScores
-from trainer.optim import build_optimizer
+from trainer.optim import averaged_model, build_optimizer
 from trainer.recorder import Recorder
 from trainer.timing import DeviceClock
 
@@ -42,12 +43,17 @@ def pretrain(job: Job) -> None:
         job.reporter.note(f"loading {config.dataset}")
         dataset = load_dataset(config, job.warn, check=job.control.check)
         training, state = _build(job, config, machine, dataset)
+        training.health.begin()
         job.control.check()
-        train(training, state)
+        try:
+            train(training, state)
+        except NonFiniteError:
+            training.health.judge(step=state.step, is_finite=False)
+            raise
         if config.evaluate_at_end:
             job.control.check()
-            rows = score_model(job, state.model, dataset, config, machine, step=state.step)
-            show_table(job, rows, dataset)
+            evaluate_at_end(job, state.scored_model, dataset, config, machine, step=state.step)
+            training.health.judge(step=state.step)
 
 
 def _record_fingerprint(job: Job, config: PretrainConfig, machine: Machine) -> None:
@@ -73,15 +79,23 @@ def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Ma
 
 
 def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
-    loader = ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers)
+    labels = dataset.pretrain.labels if config.is_supervised else None
+    loader = ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels)
     if loader.steps_per_epoch() == 0:
         raise ConfigError(
             "batch_size",
             f"{config.batch_size} is more than the {loader.count} images of {dataset.pretrain.name}; make it smaller "
             "or give --no-drop-last",
         )
-    model = build_model(config).to(machine.device).to(memory_format=machine.memory_format)
-    state = TrainState(model, build_optimizer(model, config), RunClock(), data=dataset.fingerprint)
+    model = build_model(config, classes=len(dataset.pretrain.classes))
+    model = model.to(machine.device).to(memory_format=machine.memory_format)
+    state = TrainState(
+        model,
+        build_optimizer(model, config),
+        RunClock(),
+        data=dataset.fingerprint,
+        ema=averaged_model(model, config.ema_decay) if config.ema_decay else None,
+    )
     keeper = CheckpointKeeper(job.store, job.runs, job.run.id, config)
     _resume(job, state, keeper, dataset, loader.steps_per_epoch())
     clock = DeviceClock(machine)
@@ -94,6 +108,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         device_clock=clock,
         keeper=keeper,
         measure_epoch=OnlineScores(dataset, config, machine, job.control.check, job.warn),
+        health=HealthWatch(job, config, machine, dataset, loader),
     )
     job.store.update_run(
         job.run.id, total_steps=training.total_steps, steps_per_epoch=loader.steps_per_epoch(), step=state.step
@@ -117,3 +132,7 @@ def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Data
     where = f"epoch {state.closed_epochs + 1}, step {inside} of {steps_per_epoch}"
     message = f"going on after step {state.step} ({where}), checkpoint: {manifest['reason']}"
     job.event("resumed-from", message, step=state.step)
+
+
+supervised = pretrain
+"""The job of a run of kind `supervised`: the same, with labels."""

@@ -26,11 +26,11 @@ from trainer.presets import load_preset, preset_names
 from trainer.process import RunLock, identity, making_runs
 from trainer.report import Reporter, duration, make_reporter
 from trainer.start import change_settings, new_pretrain_run
-from trainer.store.records import Run
+from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 
 _BEGUN_AT = time.time()
-_JOBS = {"pretrain": "trainer.pretrain", "evaluate": "trainer.evaluate"}
+_JOBS = {"pretrain": "trainer.pretrain", "supervised": "trainer.pretrain", "evaluate": "trainer.evaluate"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +97,7 @@ def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
     name = options.resume_or_start
     with making_runs(store.runs_path):
         if name:
-            same = (run for run in store.runs() if run.kind == "pretrain" and name in (run.id, run.name))
+            same = (run for run in store.runs() if run.kind in TRAINED_KINDS and name in (run.id, run.name))
             found = next(same, None)
             if found is not None:
                 _check_preset(found, options.preset)

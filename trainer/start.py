@@ -8,12 +8,13 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from trainer.config import FOLDER, EvaluateConfig, PretrainConfig
+from trainer.config import FOLDER, PretrainConfig
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
+from trainer.evaluate_config import EvaluateConfig
 from trainer.process import identity, launch, wait_until_free
 from trainer.settings import fields_of
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
-from trainer.store.records import Run
+from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 
 LONGEST_NAME = 60
@@ -43,7 +44,7 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
     return store.create_run(
-        kind="pretrain",
+        kind=config.kind,
         name=name or _default_name(store, config, preset),
         config=config.to_json(),
         preset=preset,
@@ -58,8 +59,8 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
         UsageError: the run is not one that has an encoder to score, or has no checkpoint yet.
         ConfigError: it has none of that step.
     """
-    if source.kind != "pretrain":
-        raise UsageError(f"{source.name} is of kind {source.kind}; name a pretraining run to evaluate")
+    if source.kind not in TRAINED_KINDS:
+        raise UsageError(f"{source.name} is of kind {source.kind}; name a run that trains to evaluate it")
     steps = [row.step for row in store.checkpoints(source.id)]
     if not steps:
         state = run_state(source, store.runs_path)
@@ -69,10 +70,17 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     if config.step and config.step not in steps:
         there_are = ", ".join(map(str, sorted(steps)))
         raise ConfigError("step", f"{source.name} has no checkpoint of step {config.step}; it has {there_are}")
-    config = dataclasses.replace(config, run=source.id, threads=config.threads or available_cores())
-    return store.create_run(
-        kind="evaluate", name=f"{source.name}-evaluate", config=config.to_json(), source_run_id=source.id
+    config = dataclasses.replace(
+        config,
+        run=source.id,
+        threads=config.threads or available_cores(),
+        dataset=_absolute(config.dataset),
+        data_dir=str(Path(config.data_dir).expanduser().absolute()) if config.data_dir else "",
     )
+    if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
+        raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
+    name = f"{source.name}-{'evaluate' if config.what == 'layers' else config.what}"
+    return store.create_run(kind="evaluate", name=name, config=config.to_json(), source_run_id=source.id)
 
 
 def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
@@ -118,7 +126,7 @@ def change_settings(store: RunStore, run: Run, changes: dict[str, Any]) -> Run:
         ConfigError: a setting could change the result, or its value is wrong.
         UsageError: the run is a job that has no such settings.
     """
-    if run.kind != "pretrain":
+    if run.kind not in TRAINED_KINDS:
         if changes:
             raise UsageError(f"{run.name} is of kind {run.kind} and takes no settings; leave them out")
         return run

@@ -44,6 +44,13 @@ def say(text: str) -> None:
     print(text)  # noqa: T201
 
 
+def section(title: str, lines: Sequence[str]) -> None:
+    """Print lines under a title, after an empty line."""
+    say(f"\n{title}")
+    for line in lines:
+        say(f"  {line}")
+
+
 def say_json(value: Any) -> None:
     """Print a value as a JSON document."""
     say(json.dumps(value, indent=2))

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.config import PretrainConfig
+from trainer.evaluate_config import EvaluateConfig
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
@@ -92,12 +93,24 @@ def _starting_verbs(verbs: Any) -> None:
     evaluate = _verb(
         verbs,
         "evaluate",
-        "score a checkpoint of a run on test, in the background",
+        "look at a checkpoint of a run in one of five ways (--what), in the background",
         usage="simclr-tui evaluate RUN [any setting]",
     )
     # Named differently in the namespace: EvaluateConfig has a setting `run` of its own.
     evaluate.add_argument("source", metavar="RUN", help="id, beginning of the id, or name")
     add_settings(evaluate, EvaluateConfig, leave_out=("run",))
+
+
+class _HandedOn(OptionParser):
+    """Takes every word as it is: another program parses them, and has a help of its own."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """All words in `words`."""
+        found = namespace or argparse.Namespace()
+        found.words = list(args or ())
+        return found, []
 
 
 def _reading_verbs(verbs: Any) -> None:
@@ -106,6 +119,12 @@ def _reading_verbs(verbs: Any) -> None:
         verbs, "show", "show a run: settings, progress, figures, last events", usage="simclr-tui show RUN [--json]"
     )
     _run_argument(show)
+    help_text = "show the views that a recipe or a run makes of its images, in the terminal and as a picture"
+    usage = "simclr-tui preview [--preset PRESET | --run RUN] [--images N] [--out FILE] [any setting]"
+    parsers = verbs._parser_class
+    verbs._parser_class = _HandedOn
+    verbs.add_parser("preview", help=help_text, usage=usage, add_help=False)
+    verbs._parser_class = parsers
 
 
 def _hide(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:

@@ -2,23 +2,27 @@
 
 import argparse
 import dataclasses
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from simclr_tui.changed_settings import changed_settings, recipe_name
-from simclr_tui.commands.output import columns, open_reader, run_json, say, say_json
-from simclr_tui.format import LAYERS, UNKNOWN, clock, count, duration, moment, number, percent
-from simclr_tui.model import Curves, RunRow, latest_evaluations
+from simclr_tui.commands.evaluations import say_evaluations
+from simclr_tui.commands.output import columns, open_reader, run_json, say, say_json, section
+from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
+from simclr_tui.model import Curves, RunRow
+from simclr_tui.objective import accuracy_chance, loss_chance
 from simclr_tui.words import end_words
-from trainer.chance import chance_levels
 from trainer.errors import ExitCode, UnknownRunError
 from trainer.options import show as show_value
 from trainer.state import run_state
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
-_PROTOCOLS = {"knn": "kNN", "linear": "linear", "linear-adamw": "linear, AdamW"}
 _EVENTS_SHOWN = 8
 
 
@@ -36,9 +40,9 @@ def list_runs(options: argparse.Namespace, runs: Path) -> int:
         say(f"no run in {runs} yet; `simclr-tui demo` or `simclr-tui launch` makes one")
         return ExitCode.FINISHED
     now = time.time()
-    heading = ("id", "name", "kind", "state", "epoch", "loss", "kNN %", "made")
+    heading = ["id", "name", "kind", "state", "epoch", "loss", "kNN %", "made", "health"]
     rows = [
-        (
+        [
             run.id,
             run.name,
             run.kind,
@@ -47,10 +51,14 @@ def list_runs(options: argparse.Namespace, runs: Path) -> int:
             number(run.loss),
             percent(run.knn_top1),
             moment(run.created_at, now),
-        )
+            f"{HEALTH_SIGNS.get(run.health_level, '?')} {run.health_level}" if run.health_level else UNKNOWN,
+        ]
         for run, state in states
     ]
-    say(columns(heading, rows, right=(4, 5, 6)))
+    table = columns(heading, rows, right=(4, 5, 6))
+    if sys.stdout.isatty() and max(map(cell_len, table.splitlines())) > shutil.get_terminal_size().columns:
+        table = columns(heading[:-1], [row[:-1] for row in rows], right=(4, 5, 6))
+    say(table)
     return ExitCode.FINISHED
 
 
@@ -67,7 +75,7 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         _say_progress(RunRow(run, state, 0), epochs)
         _say_settings(run)
         _say_epoch(run, epochs)
-        _say_evaluation(reader, run)
+        say_evaluations(reader, run)
         _say_events(reader, run)
     return ExitCode.FINISHED
 
@@ -79,19 +87,20 @@ def _document(reader: StoreReader, run: Run, state: str) -> dict[str, Any]:
         "changed_settings": {one.name: one.value for one in changed_settings(run)},
         "last_epoch": epochs[-1] if epochs else None,
         "evaluations": [dataclasses.asdict(one) for one in reader.evaluations(run.id)],
+        "artifacts": [dataclasses.asdict(one) for one in reader.artifacts(run.id)],
+        "metrics": {name: {"step": step, "value": value} for name, (step, value) in _last_metrics(reader, run).items()},
         "checkpoints": [dataclasses.asdict(one) for one in reader.checkpoints(run.id)],
         "events": [dataclasses.asdict(one) for one in reader.events(run_id=run.id, limit=_EVENTS_SHOWN)],
     }
 
 
+def _last_metrics(reader: StoreReader, run: Run) -> dict[str, tuple[int, float | None]]:
+    """The last value of every health series, with its step."""
+    return {name: series[-1] for name, series in reader.metrics(run.id, after=-1).items()}
+
+
 def _epochs(row: RunRow) -> str:
     return UNKNOWN if row.run.epoch is None else f"{row.run.epoch}/{row.total_epochs or UNKNOWN}"
-
-
-def _section(title: str, lines: list[str]) -> None:
-    say(f"\n{title}")
-    for line in lines:
-        say(f"  {line}")
 
 
 def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
@@ -104,9 +113,11 @@ def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
         lines.append(f"trained    {duration(run.trained_seconds)}")
     if row.is_live:
         lines.append(f"end        {end_words(row, Curves(run_id=run.id, epochs=epochs), now)}")
+    if run.health:
+        lines.append(f"health     {HEALTH_SIGNS.get(run.health_level or '', '?')} {run.health} ({run.health_rule})")
     if run.exactness:
         lines.append(f"exactness  {run.exactness}")
-    _section("progress", lines)
+    section("progress", lines)
 
 
 def _say_settings(run: Run) -> None:
@@ -116,44 +127,32 @@ def _say_settings(run: Run) -> None:
         f"{one.name.replace('_', '-'):<{width}}  {show_value(one.value)}  (usually {show_value(one.usual)})"
         for one in changed
     ]
-    _section(f"settings that differ from {recipe_name(run)}", lines or ["none"])
+    section(f"settings that differ from {recipe_name(run)}", lines or ["none"])
 
 
 def _say_epoch(run: Run, epochs: list[dict[str, Any]]) -> None:
     if not epochs:
         return
     last = epochs[-1]
-    chance = chance_levels(run.batch_size) if run.batch_size else None
+    loss, accuracy = loss_chance(run), accuracy_chance(run)
     figures = [
-        ("loss", number(last["loss"]), f"chance {number(chance.loss)}" if chance else ""),
-        ("contrastive top-1", f"{percent(last['acc_top1'])} %", f"chance {percent(chance.acc_top1)}" if chance else ""),
+        ("loss", number(last["loss"]), f"chance {number(loss)}" if loss else ""),
+        (
+            "contrastive top-1" if loss else "training top-1",
+            f"{percent(last['acc_top1'])} %",
+            f"chance {percent(accuracy.acc_top1)}" if accuracy else "",
+        ),
         ("kNN top-1", f"{percent(last['knn_top1'])} %", ""),
         ("images per second", number(last["images_per_second"]), ""),
         ("t_epoch", duration(last["t_epoch"]), ""),
     ]
     width = max(len(name) for name, _, _ in figures)
     lines = [f"{name:<{width}}  {value:>8}  {note}".rstrip() for name, value, note in figures]
-    _section(f"epoch {last['epoch']}", lines)
-
-
-def _say_evaluation(reader: StoreReader, run: Run) -> None:
-    made = latest_evaluations(reader.evaluations(run.source_run_id or run.id))
-    if not made:
-        return
-    rows = []
-    protocols = [protocol for protocol in _PROTOCOLS if any(protocol == used for _, used in made)]
-    for layer, words in LAYERS.items():
-        scored = [made.get((layer, protocol)) for protocol in protocols]
-        if any(scored):
-            rows.append((words, *(percent(one.top1) if one else UNKNOWN for one in scored)))
-    one = next(iter(made.values()))
-    heading = ("features", *(_PROTOCOLS[protocol] for protocol in protocols))
-    table = columns(heading, rows, right=range(1, len(heading))).splitlines()
-    _section(f"accuracy on test, % (step {count(one.step)}, {count(one.images)} images)", table)
+    section(f"epoch {last['epoch']}", lines)
 
 
 def _say_events(reader: StoreReader, run: Run) -> None:
     events = reader.events(run_id=run.id, limit=_EVENTS_SHOWN)
     signs = {"warning": "! ", "error": "✗ "}
     lines = [f"{clock(e.at, seconds=True)}  {signs.get(e.level, '')}{e.message}" for e in reversed(events)]
-    _section("last events", lines)
+    section("last events", lines)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.verbs import refusal
-from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, UsageError
+from trainer.evaluate_config import EvaluateConfig
 from trainer.options import given
 from trainer.options import show as show_value
 from trainer.presets import load_preset

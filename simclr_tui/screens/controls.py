@@ -1,4 +1,4 @@
-"""The keys that ask something of a run: new, pause, resume, stop, evaluate."""
+"""The keys that ask something of a run: new, pause, resume, stop, evaluate, learning."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from simclr_tui.app import DashboardApp
     from simclr_tui.board import Board
-    from simclr_tui.model import RunRow
+    from simclr_tui.model import Curves, RunRow
+    from simclr_tui.screens.learning import LearningScreen
 
     _Base = Screen[None]
 else:
@@ -22,6 +23,8 @@ class RunControls(_Base):
     """Mixed into the main screen; every action runs in a thread, and a wrong key is answered with a sentence."""
 
     board: "Board"
+    learning_screen: "LearningScreen | None" = None
+    """The screen above this one that shows what a run has learnt, if it is open."""
 
     if TYPE_CHECKING:
 
@@ -29,6 +32,9 @@ class RunControls(_Base):
         def dashboard(self) -> DashboardApp:
             """The app."""
             ...
+
+        def show_board(self) -> None:
+            """Bring every widget up to date with the board."""
 
     def action_new_run(self) -> None:
         """Open the form of a new run."""
@@ -49,10 +55,30 @@ class RunControls(_Base):
             self._start(partial(self.dashboard.actions.resume, row.run.id))
 
     def action_evaluate(self) -> None:
-        """Score the newest checkpoint of the cursor's run."""
+        """Ask in which way the cursor's run is evaluated, and do it."""
         row = self._allowed("evaluate")
         if row is not None:
-            self._start(partial(self.dashboard.actions.evaluate, row.run.id))
+            ask_evaluation(self.dashboard, row, self.board.curves_of(row))
+
+    def action_learning(self) -> None:
+        """Show what the cursor's run, or the one that it evaluates, has learnt."""
+        from simclr_tui.screens.learning import LearningScreen
+
+        row = self._allowed("look at")
+        if row is None:
+            return
+        run_id = row.run.source_run_id or row.run.id
+        if self.board.row_of(run_id) is None:
+            self.notify(f"the run that {row.run.name} evaluates is not in this store any more", severity="warning")
+            return
+        self.board.learning_id = run_id
+        self.show_board()
+        self.learning_screen = LearningScreen(self.board, run_id)
+        self.app.push_screen(self.learning_screen, lambda _: self._leave_learning())
+
+    def _leave_learning(self) -> None:
+        self.board.learning_id = self.learning_screen = None
+        self.show_board()
 
     def action_stop(self) -> None:
         """Stop the cursor's run once it is confirmed."""
@@ -92,3 +118,20 @@ class RunControls(_Base):
 
     def _start(self, work: Callable[[], Any]) -> None:
         self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)
+
+
+def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, way: str = "layers") -> None:
+    """Open the window of ways and start what was chosen; a run that can't be evaluated is refused at once."""
+    from simclr_tui.screens.evaluate import EvaluateScreen
+
+    run_id = row.run.id
+
+    def start(values: dict[str, Any] | None) -> None:
+        if values is not None:
+            work = partial(dashboard.actions.evaluate, run_id, values)
+            dashboard.run_worker(work, thread=True, group="actions", exit_on_error=False)
+
+    if curves.is_read and not curves.checkpoints:
+        start({"what": way})  # comes to nothing, and says why
+        return
+    dashboard.push_screen(EvaluateScreen(row, curves, way=way), start)

@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from simclr_tui.screens.evaluate import EvaluateScreen
+from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.widgets.key_line import key_text
@@ -23,7 +25,7 @@ Runs belong to their own processes: closing the dashboard leaves them going, and
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys of the main screen, of the form and of everywhere."""
+    """The keys of every screen and of everywhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "dismiss", "close", id="help.close", tooltip="Close the help"),
@@ -32,7 +34,13 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One section for each screen."""
         with Vertical(id="dialog"), VerticalScroll(id="help"):
-            sections = (("Runs", MainScreen), ("New run", NewRunScreen), ("Everywhere", type(self.app)))
+            sections = (
+                ("Runs", MainScreen),
+                ("Learning", LearningScreen),
+                ("Evaluate", EvaluateScreen),
+                ("New run", NewRunScreen),
+                ("Everywhere", type(self.app)),
+            )
             for title, owner in sections:
                 yield Static(Content.styled(title, "bold $primary"), classes="section")
                 yield Static(_table(bindings_of(owner.BINDINGS)))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _EVENTS_KEPT = 500
 _CELLS = (*PANELS, "evaluation")
 _NARROW, _WIDE = 100, 161
-_NEVER_LEFT_OUT = ("new_run", "pause", "resume", "stop", "open")
+_NEVER_LEFT_OUT = ("new_run", "pause", "resume", "stop", "open", "learning")
 """Keys that the footer names first, so that a narrow terminal keeps them, with help and quit."""
 
 _FEWEST_COLUMNS = 60
@@ -50,7 +50,8 @@ class MainScreen(RunControls, Screen[None]):
         Binding("r", "resume", "resume", id="run.resume", tooltip="Go on with the run from its newest checkpoint"),
         Binding("s", "stop", "stop", id="run.stop", tooltip="Stop the run for good; it can still be resumed by name"),
         Binding("space", "mark", "mark", id="run.mark", tooltip="Draw the run's curves beside those of others"),
-        Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Score the run's newest checkpoint on test"),
+        Binding("v", "learning", "learning", id="run.learning", tooltip="Verdict, layers, labels, invariance and map"),
+        Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Look at a checkpoint in one of five ways"),
         Binding("enter", "open", "open", id="run.open", tooltip="Give the run the whole screen, or go back"),
         Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs that match some words"),
         Binding("l", "log", "log", id="charts.log", tooltip="Loss and step time on a logarithmic scale, or linear"),
@@ -118,9 +119,12 @@ class MainScreen(RunControls, Screen[None]):
             header.rows = message.rows
         header.show()
         self.board.take_curves(message.curves)
+        self.board.learning = message.learning or self.board.learning
         self._events = (self._events + list(message.events))[-_EVENTS_KEPT:]
         if is_first or message.rows is not None or message.curves or message.events:
             self.show_board()
+        if self.learning_screen is not None and (message.rows is not None or message.curves or message.learning):
+            self.learning_screen.show_look()
 
     def take_failure(self, message: PollFailed) -> None:
         """Keep the last picture and say why there is no newer one."""
@@ -188,7 +192,7 @@ class MainScreen(RunControls, Screen[None]):
         """Whether a key is worth naming now."""
         if binding.action in ("pause", "resume", "stop"):
             return useful(binding.action, state)
-        if binding.action in ("mark", "open", "evaluate", "log", "x_axis"):
+        if binding.action in ("mark", "open", "evaluate", "learning", "log", "x_axis"):
             return state is not None
         return not binding.action.startswith("chart(") or (self.has_class("-narrow") and self.is_open)
 

@@ -6,14 +6,18 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from simclr_tui.format import LAYERS, UNKNOWN, count, percent
-from simclr_tui.model import latest_evaluations
-from simclr_tui.panels import Drawn, setting
+from simclr_tui.findings import Findings, Study
+from simclr_tui.format import count, percent
+from simclr_tui.model import setting
+from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
+from trainer.evaluation.names import LAYERS
+from trainer.store.records import TRAINED_KINDS
 
 _PROTOCOLS = ("knn", "linear")
-_LAYER_WIDTH = max(map(len, LAYERS.values()))
+_FIRST = ("h", "z", "logits", "untrained", "pixels", "g1", "g2")
+"""The layers in the order in which they are given a line."""
 
 
 class EvaluationTable(Widget):
@@ -28,35 +32,39 @@ class EvaluationTable(Widget):
 
     def render(self) -> Content:
         """The latest figures, or why there is none."""
-        evaluations = latest_evaluations(self.drawn[0].curves.evaluations) if self.drawn else {}
-        if not evaluations:
+        study = Findings.of(self.drawn[0].curves.evaluations).study("layers") if self.drawn else None
+        if study is None:
             return Content.styled(_no_evaluation(self.drawn), MUTED)
-        best = {p: max((e.top1 for (_, q), e in evaluations.items() if p == q), default=None) for p in _PROTOCOLS}
-        lines: list[Part] = [(f"{'features':<{_LAYER_WIDTH}}  {'kNN':>6} {'linear':>7}\n", MUTED)]
-        for layer, words in LAYERS.items():
-            lines.append(f"{words:<{_LAYER_WIDTH}} ")
-            for protocol, width in zip(_PROTOCOLS, (7, 8), strict=True):
-                one = evaluations.get((layer, protocol))
-                is_best = one is not None and one.top1 == best[protocol]
-                text = f"{'▸' if is_best else ''}{percent(one.top1) if one else UNKNOWN}"
-                lines.append((text.rjust(width), "bold $success" if is_best else ""))
-            lines.append("\n")
-        any_one = next(iter(evaluations.values()))
-        kind = "drawn test images" if _is_synthetic(self.drawn[0]) else "test images"
-        lines.append((f"step {count(any_one.step)} · {count(any_one.images)} {kind}", MUTED))
+        chosen = [layer for layer in _FIRST if layer in study.layers][: max(1, self.size.height - 2)]
+        shown = [layer for layer in study.layers if layer in chosen]
+        width = max(len(LAYERS[layer]) for layer in shown)
+        lines: list[Part] = [(f"{'features':<{width}}  {'kNN':>6} {'linear':>7}\n", MUTED)]
+        for layer in shown:
+            lines += [f"{LAYERS[layer]:<{width}} ", *self._figures(study, layer), "\n"]
+        kind = "drawn test images" if setting(self.drawn[0].row, "dataset", "") == "shapes" else "test images"
+        own = study.top1("logits", "classifier")
+        classifier = f" · its classifier {percent(own)}" if own is not None else ""
+        lines.append((f"step {count(study.step)} · {count(study.images)} {kind}{classifier}", MUTED))
         return Content.assemble(*lines)
 
-
-def _is_synthetic(one: Drawn) -> bool:
-    return bool(setting(one.row, "dataset", "") == "shapes")
+    def _figures(self, study: Study, layer: str) -> list[Part]:
+        parts: list[Part] = []
+        for protocol, width in zip(_PROTOCOLS, (7, 8), strict=True):
+            top1 = study.top1(layer, protocol)
+            is_best = top1 is not None and top1 == study.best(protocol)
+            text = f"{'▸' if is_best else ''}{percent(top1)}"
+            parts.append((text.rjust(width), "bold $success" if is_best else ""))
+        return parts
 
 
 def _no_evaluation(drawn: Sequence[Drawn]) -> str:
     if not drawn:
         return "no run is chosen"
     row = drawn[0].row
+    if row.run.kind == "evaluate":
+        return "v shows what evaluations found" if row.state == "finished" else "nothing scored yet"
     if row.state == "finished":
         return "not evaluated; e does it"
-    if row.run.kind == "pretrain" and setting(row, "evaluate_at_end", True):
+    if row.run.kind in TRAINED_KINDS and setting(row, "evaluate_at_end", True):
         return "no evaluation yet; it comes after the last epoch, or e makes one now"
     return "no evaluation yet"

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from simclr_tui.words import Part
 
 _DISPLAY = {"enter": "↵", "space": "space", "slash": "/", "question_mark": "?", "ctrl+p": "^p", "escape": "esc"}
+_DISPLAY |= {"left": "←", "right": "→", "up": "↑", "down": "↓"}
 _DISPLAY |= {"left_square_bracket": "[", "right_square_bracket": "]", "ctrl+enter": "^↵", "f5": "F5"}
 
 

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from simclr_tui.format import UNKNOWN, bar, fit, number, percent
+from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, bar, fit, number, percent
 from simclr_tui.model import RunRow
 from simclr_tui.panels import run_sign
 from simclr_tui.theme import RUN_COLOURS
@@ -21,6 +21,8 @@ _STATE_WIDTH = max(map(len, STATES))
 _BAR_WIDTH = 4
 _EXTRA_WIDTH = 70
 """From this width on there is room for epoch and loss."""
+_TOLD = ("warning", "sick")
+"""Levels of health that have a sign behind the run's name; the others are nothing to look after."""
 
 
 class RunTable(ScrollView, can_focus=False):
@@ -31,6 +33,7 @@ class RunTable(ScrollView, can_focus=False):
         "run-table--cursor",
         "run-table--empty",
         "run-table--bar",
+        *(f"run-table--{level}" for level in _TOLD),
         *(f"run-table--{state}" for state in STATES),
         *(f"run-table--run-{number}" for number in range(RUN_COLOURS)),
     }
@@ -109,12 +112,20 @@ class RunTable(ScrollView, can_focus=False):
         segments = [
             Segment("▸" if is_cursor else " ", base),
             Segment(sign, base + _ink(self._style(f"run-{row.place % RUN_COLOURS}"))),
-            Segment(f" {fit(row.run.name, self._name_width(width))} ", base + Style(bold=is_cursor)),
+            Segment(f" {fit(row.run.name, self._name_width(width))}", base + Style(bold=is_cursor)),
+            self._health(row, base),
             Segment(f"{fit(row.state, _STATE_WIDTH)} ", base + _ink(self._style(row.state))),
             Segment(bar(progress or 0.0, _BAR_WIDTH), base + _ink(self._style("bar"))),
             Segment(f" {done}{extra} {percent(row.run.knn_top1):>4}", base),
         ]
         return Strip(segments).adjust_cell_length(width, base)
+
+    def _health(self, row: RunRow, base: Style) -> Segment:
+        """The sign of a run that is not well."""
+        level = row.run.health_level or ""
+        if level not in _TOLD:
+            return Segment(" ", base)
+        return Segment(HEALTH_SIGNS[level], base + _ink(self._style(level)))
 
 
 def _ink(style: Style) -> Style:

@@ -10,7 +10,8 @@ from textual.widget import Widget
 from simclr_tui.format import bar
 from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
-from simclr_tui.words import Part, failure, learning_line, settings_words, status_line
+from simclr_tui.verdict import learning_line
+from simclr_tui.words import Part, failure, settings_words, status_line
 
 _BAR_CELLS = 8
 
@@ -46,13 +47,12 @@ class RunSummary(Widget):
     def _lines(self) -> Content:
         if not self.drawn:
             return Content("")
-        one = self.drawn[0]
+        one, width = self.drawn[0], self.size.width
         lines = [
             Content.assemble(*self._progress(one), *status_line(one.row, one.curves, time.time())),
-            Content.assemble(*learning_line(one.row, one.curves)),
+            Content.assemble(*learning_line(one.row, one.curves, width)),
             self._legend() if len(self.drawn) > 1 else self._about(one),
         ]
-        width = self.size.width
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def _progress(self, one: Drawn) -> list[Part]:

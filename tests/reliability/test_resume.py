@@ -6,6 +6,7 @@ The negative control is a trainer whose permutations and views come from a gener
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ import torch
 from tests.reliability.trainers import (
     Trainer,
     interrupt_and_resume,
+    measured,
+    newest_payload,
     newest_run,
     options,
     run_to_end,
@@ -22,6 +25,7 @@ from tests.reliability.trainers import (
     weights,
 )
 from trainer import checkpoint
+from trainer.config import PretrainConfig
 from trainer.paths import checkpoint_dir
 from trainer.store import RunStore, StoreReader
 
@@ -142,6 +146,93 @@ def test_replayed_steps_are_compared_and_found_identical(undisturbed: tuple[str,
     count = replays[0].split()[1]
     assert replays == [f"replay {count} of {count} identical"]
     assert_same((runs, run_id), (tmp_path / "runs", other))
+    store.close()
+
+
+RECIPES: dict[str, dict[str, str | bool]] = {
+    "supcon, held out, LARS, averaged": {
+        "method": "supcon",
+        "hold_out": "0.2",
+        "optimizer": "lars",
+        "learning_rate": "0.3",
+        "decay_norm_and_bias": False,
+        "ema_decay": "0.9",
+    },
+    "cross-entropy, SGD, clipped, milestones": {
+        "method": "cross-entropy",
+        "optimizer": "sgd",
+        "learning_rate": "0.05",
+        "clip_grad_norm": "0.5",
+        "milestones": "1,2",
+        "augment": "torchvision",
+        "num_workers": "2",
+    },
+    "three views, warm-up, batch norm in the head": {
+        "views": "3",
+        "warmup_epochs": "1.5",
+        "schedule": "step",
+        "head_batch_norm": True,
+    },
+    "bfloat16": {"precision": "bfloat16", "optimizer": "adamw"},
+}
+
+
+def flattened(value: Any, name: str = "") -> dict[str, Any]:
+    """Every tensor and number of a checkpoint by its place in it, the seconds left out."""
+    if isinstance(value, dict):
+        parts = [flattened(inner, f"{name}/{key}") for key, inner in value.items() if key != "clock"]
+    elif isinstance(value, list | tuple):
+        parts = [flattened(inner, f"{name}/{index}") for index, inner in enumerate(value)]
+    else:
+        return {name: value}
+    return {key: inner for part in parts for key, inner in part.items()}
+
+
+def differing(left: tuple[Path, str], right: tuple[Path, str]) -> list[str]:
+    """What of two runs' newest checkpoints is not the same, bit for bit."""
+    first, second = (flattened(newest_payload(*run)) for run in (left, right))
+    assert first.keys() == second.keys()
+    return [
+        name
+        for name, value in first.items()
+        if not (torch.equal(value, second[name]) if isinstance(value, torch.Tensor) else value == second[name])
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_on_exactly_after_a_kill(tmp_path: Path, recipe: str) -> None:
+    """Steps, scores, embeddings' figures, and all that a checkpoint holds: weights, their average, the optimiser."""
+    runs = tmp_path / "runs"
+    calm = run_to_end(runs, *options(name="calm", **RECIPES[recipe]))
+    store = RunStore.open(runs)
+    config = PretrainConfig.from_json(store.run(calm).config)
+    other = store.create_run(kind=config.kind, name="killed", config=config.to_json())
+    assert interrupt_and_resume(runs, other, 2, random.Random(recipe)) >= 1
+    assert store.run(calm).kind == store.run(other).kind
+    assert len(steps(runs, calm)) == {"supcon": 18, "cross-entropy": 21, "simclr": 24}[config.method]
+    assert steps(runs, calm) == steps(runs, other)
+    assert scores(runs, calm) == scores(runs, other)
+    assert measured(runs, calm) == measured(runs, other)
+    assert all(None not in row for row in scores(runs, calm))
+    assert ("ema" in newest_payload(runs, calm)) == bool(config.ema_decay)
+    assert differing((runs, calm), (runs, other)) == []
+    store.close()
+
+
+def test_an_average_that_begins_anew_would_fail(tmp_path: Path) -> None:
+    """The negative control: every step is the same, the average that is scored is not."""
+    runs = tmp_path / "runs"
+    calm = run_to_end(runs, *options(name="calm", ema_decay="0.9"))
+    store = RunStore.open(runs)
+    other = store.create_run(kind="pretrain", name="killed", config=store.run(calm).config)
+    trainer = Trainer(runs, "--run", other)
+    until(lambda: max(checkpoint.steps_on_disk(checkpoint_dir(runs, other)), default=0) >= 10)
+    trainer.kill()
+    assert Trainer(runs, "--run", other, control="ema-lost").wait() == 0
+    assert steps(runs, calm) == steps(runs, other)
+    wrong = differing((runs, calm), (runs, other))
+    assert wrong
+    assert all(name.startswith("/ema/") for name in wrong)
     store.close()
 
 

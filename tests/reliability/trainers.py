@@ -70,7 +70,21 @@ def _unkey_randomness() -> None:
     vars(loader).update(permutation=permutation, uniforms=uniforms)
 
 
-_CONTROLS = {"": lambda: None, "unkeyed": _unkey_randomness}
+def _lose_the_average() -> None:
+    """The negative control: a resumed run whose moving average of the weights begins anew."""
+    from trainer.loop import TrainState
+
+    restore = TrainState.restore
+
+    def restore_all_but_the_average(self: TrainState, payload: dict[str, Any]) -> None:
+        self.ema, kept = None, self.ema
+        restore(self, payload)
+        self.ema = kept
+
+    TrainState.restore = restore_all_but_the_average  # type: ignore[method-assign]
+
+
+_CONTROLS = {"": lambda: None, "unkeyed": _unkey_randomness, "ema-lost": _lose_the_average}
 
 
 def _main(arguments: Sequence[str], log: str, control: str) -> None:
@@ -163,14 +177,25 @@ def _select(runs: Path, run_id: str, columns: str, table: str) -> list[tuple[Any
     """Rows of a run in the order of their first column, read with nothing but SQLite."""
     connection = sqlite3.connect(f"file:{runs / 'runs.db'}?mode=ro", uri=True)
     try:
-        query = f"SELECT {columns} FROM {table} WHERE run_id = ? ORDER BY 1"
+        query = f"SELECT {columns} FROM {table} WHERE run_id = ? ORDER BY 1, 2"
         return connection.execute(query, (run_id,)).fetchall()
     finally:
         connection.close()
 
 
+def measured(runs: Path, run_id: str) -> list[tuple[Any, ...]]:
+    """What was measured of the embeddings, by name and step."""
+    return _select(runs, run_id, "name, step, value", "metrics")
+
+
 def weights(runs: Path, run_id: str) -> dict[str, Tensor]:
     """The model of the run's newest checkpoint."""
+    model: dict[str, Tensor] = newest_payload(runs, run_id)["model"]
+    return model
+
+
+def newest_payload(runs: Path, run_id: str) -> dict[str, Any]:
+    """Everything that the run's newest checkpoint holds."""
     reader = StoreReader.open(runs)
     try:
         config = PretrainConfig.from_json(reader.run(run_id).config)
@@ -179,8 +204,7 @@ def weights(runs: Path, run_id: str) -> dict[str, Tensor]:
     folder = checkpoint_dir(runs, run_id)
     found = checkpoint.latest_valid(folder, lambda m: m["config"] == config.to_json(), lambda *_: None, owner=False)
     assert found is not None
-    model: dict[str, Tensor] = found[0]["model"]
-    return model
+    return found[0]
 
 
 def interrupt_and_resume(runs: Path, run_id: str, kills: int, draw: random.Random) -> int:

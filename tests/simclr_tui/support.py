@@ -5,13 +5,14 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
 
+from simclr_tui.words import Part
 from trainer.config import PretrainConfig
 from trainer.presets import load_preset
 from trainer.start import new_pretrain_run
@@ -139,6 +140,11 @@ def add_some_runs(runs: Path) -> dict[str, str]:
     return ids
 
 
+def plain(parts: Sequence[Part]) -> str:
+    """Parts of a line without their styles."""
+    return "".join(part if isinstance(part, str) else part[0] for part in parts)
+
+
 def screen_text(app: App[Any]) -> str:
     """What a person sees, line by line."""
     strips = app.screen._compositor.render_strips()
@@ -150,7 +156,7 @@ def toasts(app: App[Any]) -> str:
     return "\n".join(notification.message for notification in app._notifications)
 
 
-async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], *, seconds: float = 10.0) -> float:
+async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], *, seconds: float = 30.0) -> float:
     """Wait for a condition; the seconds that it took."""
     begun = time.monotonic()
     while not condition():
@@ -159,6 +165,6 @@ async def wait_until(pilot: Pilot[Any], condition: Callable[[], bool], *, second
     return time.monotonic() - begun
 
 
-async def wait_for_text(pilot: Pilot[Any], *texts: str, seconds: float = 10.0) -> float:
+async def wait_for_text(pilot: Pilot[Any], *texts: str, seconds: float = 30.0) -> float:
     """Wait until the screen shows every one of some texts; the seconds that it took."""
     return await wait_until(pilot, lambda: all(t in screen_text(pilot.app) for t in texts), seconds=seconds)

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.commands.starting import demo_command
+from tests.simclr_tui.learning_store import add_studied_run, put_checkpoint
 from tests.simclr_tui.support import Holder, add_run, evaluation_rows
 from tests.trainer.test_store import damage
 from trainer.config import PretrainConfig
+from trainer.evaluate_config import EvaluateConfig
 from trainer.options import OptionParser, add_settings, given
 from trainer.paths import store_file
 from trainer.presets import load_preset
@@ -57,7 +60,7 @@ def test_ls_lists_the_newest_run_first(runs: Path, some_runs: dict[str, str]) ->
     done = call(runs, "ls")
     assert done.returncode == 0
     heading, *rows = done.stdout.splitlines()
-    assert heading.split() == ["id", "name", "kind", "state", "epoch", "loss", "kNN", "%", "made"]
+    assert heading.split() == ["id", "name", "kind", "state", "epoch", "loss", "kNN", "%", "made", "health"]
     assert [row.split()[1] for row in rows] == ["waiting", "broken", "resting", "done"]
     assert rows[3].split()[:5] == [some_runs["done"], "done", "pretrain", "finished", "15/15"]
 
@@ -114,6 +117,83 @@ def test_show_prints_what_differs_progress_figures_and_events(runs: Path, some_r
     table = call(runs, "show", some_runs["done"][:6]).stdout
     assert "h, the encoder     33.4    35.3" in table
     assert "step 345, 1,500 images" in table
+
+
+def test_ls_and_show_tell_the_verdict_of_the_trainer(runs: Path, some_runs: dict[str, str]) -> None:
+    store = RunStore.open(runs)
+    store.update_run(some_runs["resting"], health="collapsed: z", health_level="sick", health_rule="collapse-z")
+    store.close()
+    by_name = {line.split()[1]: line.split()[-2:] for line in call(runs, "ls").stdout.splitlines()}
+    assert by_name["resting"] == ["✖", "sick"]
+    assert by_name["done"][-1] == "–"
+    assert "health     ✖ collapsed: z (collapse-z)" in call(runs, "show", "resting").stdout
+    document = json.loads(call(runs, "show", "resting", "--json").stdout)
+    told = [document[name] for name in ("health", "health_level", "health_rule")]
+    assert told == ["collapsed: z", "sick", "collapse-z"]
+    (listed,) = [one for one in json.loads(call(runs, "ls", "--json").stdout) if one["name"] == "resting"]
+    assert listed["health_level"] == "sick"
+
+
+def test_show_prints_everything_that_evaluations_found(runs: Path) -> None:
+    run_id = add_studied_run(runs)
+    text = call(runs, "show", "studied").stdout
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    for row in (
+        "accuracy on test, % (step 345, 1,500 images)",
+        "features kNN linear train",
+        "h, the encoder 76.1 78.9 85.2",
+        "accuracy on test on cifar10, % (step 345, 1,500 images)",
+        "h, the encoder 71.1 73.9 85.2",
+        "features protocol 10 50 500",
+        "h, the encoder linear 60.0 ± 5.0 70.0 ± 5.0 80.0",
+        "h, the encoder fine-tuned 75.0",
+        "augmentation pixels untrained z g1 h",
+        "hue 0.80 0.60 0.15 0.40 0.55",
+        "66.7 % are of the same class",
+    ):
+        assert row in rows, text
+    for name in ("map.json", "labels.svg"):
+        assert str(runs / run_id / "evaluations" / "step-345" / name) in text
+    document = json.loads(call(runs, "show", "studied", "--json").stdout)
+    assert {one["name"] for one in document["artifacts"]} == {"map.json", "labels.svg"}
+    assert {one["dataset"] for one in document["evaluations"]} == {"", "cifar10"}
+    assert document["metrics"]["rank_z"] == {"step": 345, "value": 94.0}
+
+
+def test_evaluate_takes_every_setting_and_says_what_is_wrong(runs: Path, some_runs: dict[str, str]) -> None:
+    text = call(runs, "evaluate", "--help", first=False).stdout
+    for field in fields_of(EvaluateConfig):
+        option = f"--no-{field.option[2:]}" if field.kind is bool else field.option
+        assert bool(re.search(rf" {option}[\s,]", text)) is (field.name != "run"), option
+    assert "--what: 'everything' is not one of" in sentence(call(runs, "evaluate", "done", "--what", "everything"), 2)
+    assert "--dataset: 'mnist' is not known" in sentence(call(runs, "evaluate", "done", "--dataset", "mnist"), 2)
+
+
+def test_evaluate_starts_a_job_of_its_own_and_prints_it_as_json(runs: Path, some_runs: dict[str, str]) -> None:
+    """The real trainer, which finds no file and fails at once with a sentence."""
+    store = RunStore.open(runs)
+    put_checkpoint(store, some_runs["done"], 345)
+    store.close()
+    done = call(runs, "evaluate", "done", "--what", "map", "--projection", "pca", "--threads", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    job = stored(runs, json.loads(done.stdout)["id"])
+    config = json.loads(job.config)
+    assert (job.name, config["what"], config["projection"]) == ("done-map", "map", "pca")
+    deadline = time.monotonic() + 90
+    while run_state(stored(runs, job.id), runs) in ("starting", "running") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert run_state(stored(runs, job.id), runs) == "failed"
+
+
+def test_preview_is_the_trainers_program_with_the_same_words(runs: Path, some_runs: dict[str, str]) -> None:
+    for first in (True, False):
+        done = call(runs, "preview", "--help", first=first)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--images" in done.stdout
+        assert "--temperature" in done.stdout
+    assert "'imagenet'" in sentence(call(runs, "preview", "--preset", "imagenet"), 2)
+    assert "no run has the id or name 'nobody'" in sentence(call(runs, "preview", "--run", "nobody"), 2)
+    assert "preview" in call(runs, "--help").stdout
 
 
 def test_show_json_holds_evaluations_and_events(runs: Path, some_runs: dict[str, str]) -> None:
@@ -205,7 +285,7 @@ def test_a_pause_that_comes_to_nothing_says_why(runs: Path, some_runs: dict[str,
         (("launch", "--blur-kernel", "4"), "--blur-kernel: 4 is even; give an odd number, or 0"),
         (("launch", "--preset", "imagenet"), "--preset: 'imagenet' is not known; choose"),
         (("launch", "--epoch", "3"), "there is no option --epoch; did you mean --epochs?"),
-        (("demo", "--backbone", "vit"), "--backbone: 'vit' is not one of"),
+        (("demo", "--backbone", "vit"), "--backbone: 'vit' is not known; choose resnet18"),
         (("lunch",), "'lunch' is not known; did you mean launch?"),
         (("pause",), "the following arguments are required: RUN"),
         ((), "the dashboard needs a terminal"),

@@ -7,8 +7,9 @@ import pytest
 
 from simclr_tui.curves import DRAWN, CurveReader
 from simclr_tui.model import Curves
+from tests.simclr_tui.learning_store import put_checkpoint
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run, evaluation_rows, step_row
-from trainer.config import EvaluateConfig
+from trainer.evaluate_config import EvaluateConfig
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
 
@@ -70,6 +71,48 @@ def test_an_evaluation_shows_the_figures_that_it_made(runs: Path, some_runs: dic
     store.put_evaluations(source, rows)
     assert {e.job_id for e in read_all(store, job).evaluations} == {job}
     assert len(read_all(store, source).evaluations) == 16
+    store.close()
+
+
+def test_health_series_are_read_as_they_grow_and_as_they_are_made_anew(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "healthy", steps=46)
+    reader = CurveReader(run_id)
+    store.put_metrics(run_id, 0, {"rank_z": 5.0})
+    for step, figures in (
+        (23, {"rank_z": 9.0, "std_z": 0.5}),
+        (46, {"rank_z": 12.0}),
+        (46, {"std_z": 0.7}),
+        (46, {"rank_z": 13.0}),
+        (69, {"rank_z": 14.0, "std_z": 0.8, "new": 1.0}),
+    ):
+        store.put_metrics(run_id, step, figures)
+        curves = reader.read(store, store.run(run_id), 1000)
+        assert curves == read_all(store, run_id)
+    assert curves is not None
+    assert curves.metrics["rank_z"] == ((0, 5.0), (23, 9.0), (46, 13.0), (69, 14.0))
+    assert (curves.latest_metric("std_z"), curves.latest_metric("rank_h")) == (0.8, None)
+    assert reader.read(store, store.run(run_id), 1000) is None
+    store.put_metrics(run_id, 92, {"rank_z": float("nan")})  # SQLite keeps it as NULL
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert curves.latest_metric("rank_z") == 14.0
+    store.close()
+
+
+def test_checkpoints_come_and_go(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "saved", steps=46)
+    reader = CurveReader(run_id)
+    for step in (23, 46):
+        put_checkpoint(store, run_id, step)
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert [one.step for one in curves.checkpoints] == [46, 23]
+    store.forget_checkpoint(run_id, 23)
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert [one.step for one in curves.checkpoints] == [46]
     store.close()
 
 

@@ -80,6 +80,29 @@ def test_a_line_is_not_drawn_where_nothing_was_measured() -> None:
     assert len(parts.split()) == 2
 
 
+def test_measured_points_have_signs_and_bars_on_a_logarithmic_axis() -> None:
+    samples = [Sample(10, 2, 8, 5), Sample(100, 5, 5, 5), Sample(1000, 5, 5, 5)]
+    line = Line(samples=samples, ink="run-0", sign="■", points=True)
+    data = replace(RISING, lines=[line], x_range=(10, 1000), x_ticks=(10, 100, 1000), x_log=True, x_name="")
+    text = text_of(draw(data, 44, 12))
+    (signs,) = [row for row in text if "■" in row]
+    first, second, third = (column for column, character in enumerate(signs) if character == "■")
+    assert abs((second - first) - (third - second)) <= 1, "a power of ten is as long as any other"
+    bars = [row[first] for row in text[:-1]]
+    assert 5 <= sum(character not in " ■" for character in bars) <= 7, "the bar spans 2 to 8 of 10"
+    assert text[-1].split() == ["10", "100", "1000"]
+
+
+def test_levels_are_dashed_lines_whose_labels_avoid_the_curves() -> None:
+    flat = Line(samples=[Sample.at(x, 8) for x in (6, 10)], ink="run-0")
+    text = text_of(draw(replace(RISING, lines=[flat], levels=[(8, "teacher 8"), (3, "other 3")]), 60, 12))
+    (teacher,) = [row for row in text if " teacher 8 " in row]
+    assert teacher.index("teacher") < 30
+    assert sum("╌" in row for row in text) == 2
+    (other,) = [row for row in text if " other 3 " in row]
+    assert other.rstrip().endswith("other 3")
+
+
 def test_a_chart_without_a_curve_says_why() -> None:
     data = ChartData(title="kNN", empty="no kNN score yet; the first comes after epoch 1")
     text = text_of(draw(data, 30, 6))

@@ -5,7 +5,22 @@ import time
 import pytest
 from rich.cells import cell_len
 
-from simclr_tui.format import SIGNS, bar, clock, count, duration, fit, moment, number, percent, size, tick
+from simclr_tui.format import (
+    HEALTH_SIGNS,
+    SIGNS,
+    bar,
+    clock,
+    count,
+    duration,
+    fit,
+    moment,
+    number,
+    percent,
+    size,
+    sparkline,
+    tick,
+)
+from trainer.judge import LEVELS
 from trainer.state import STATES
 
 
@@ -82,6 +97,19 @@ def test_a_moment_has_a_date_only_on_another_day() -> None:
 def test_every_state_has_a_sign() -> None:
     assert set(SIGNS) == set(STATES)
     assert all(len(sign) == 1 for sign in SIGNS.values())
+
+
+def test_every_level_of_health_has_a_sign_of_its_own() -> None:
+    assert set(HEALTH_SIGNS) == set(LEVELS)
+    assert len(set(HEALTH_SIGNS.values())) == len(LEVELS)
+
+
+def test_a_sparkline_goes_from_the_lowest_to_the_highest_in_so_many_cells() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline(range(80), 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([5, 5, 5], 8) == "▁▁▁"
+    assert sparkline([1, float("nan"), 3, float("inf")], 8) == "▁█"
+    assert sparkline([], 8) == sparkline([1, 2], 0) == ""
 
 
 def test_wide_characters_take_their_two_cells() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simclr_tui.support import add_some_runs
 
-HEAVY = ("torch", "torchvision", "kornia", "numpy", "PIL", "sqlite_utils", "psutil")
+HEAVY = ("torch", "torchvision", "kornia", "numpy", "PIL", "sqlite_utils", "psutil", "scipy", "sklearn")
 
 FIRST_FRAME = """
 import asyncio, sys
@@ -47,9 +47,14 @@ def test_the_first_frame_with_runs_and_charts_needs_nothing_heavy(runs: Path) ->
     "module",
     [
         "simclr_tui.actions",
+        "simclr_tui.commands.evaluations",
         "simclr_tui.commands.parser",
+        "simclr_tui.commands.previewing",
         "simclr_tui.commands.reading",
         "simclr_tui.commands.starting",
+        "simclr_tui.learning_reader",
+        "simclr_tui.screens.evaluate",
+        "simclr_tui.screens.learning",
         "simclr_tui.screens.new_run",
         "trainer.options",
         "trainer.store",

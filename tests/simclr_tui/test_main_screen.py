@@ -8,11 +8,14 @@ from textual.pilot import Pilot
 
 from simclr_tui.app import DashboardApp
 from simclr_tui.screens.confirm import ConfirmScreen
+from simclr_tui.screens.evaluate import EvaluateScreen
 from simclr_tui.screens.help import HelpScreen, bindings_of
+from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
 from tests.simclr_tui.support import Holder, screen_text, toasts, wait_for_text, wait_until
 from trainer.store.reader import StoreReader
+from trainer.store.runs import RunStore
 
 SIZE = (120, 36)
 
@@ -159,7 +162,9 @@ async def test_a_click_chooses_a_run_and_a_second_one_opens_it(runs: Path, some_
         await wait_until(pilot, lambda: isinstance(app.screen, NewRunScreen))
 
 
-@pytest.mark.parametrize("owner", [MainScreen, NewRunScreen, DashboardApp, ConfirmScreen, HelpScreen])
+@pytest.mark.parametrize(
+    "owner", [MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp, ConfirmScreen, HelpScreen]
+)
 def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
     bindings = owner.BINDINGS  # type: ignore[attr-defined]
     assert all(isinstance(one, Binding) and one.id and one.tooltip for one in bindings)
@@ -168,12 +173,12 @@ def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
 
 async def test_help_lists_every_key_with_what_it_does(runs: Path) -> None:
     app = DashboardApp(runs)
-    async with app.run_test(size=(120, 90)) as pilot:
+    async with app.run_test(size=(120, 120)) as pilot:
         await wait_for_text(pilot, "no run yet")
         await pilot.press("question_mark")
         await wait_for_text(pilot, "esc closes")
         text = screen_text(app)
-        for owner in (MainScreen, NewRunScreen, DashboardApp):
+        for owner in (MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp):
             for binding in bindings_of(owner.BINDINGS):
                 assert binding.tooltip in text, binding.id
         await pilot.press("question_mark")
@@ -193,6 +198,19 @@ async def test_every_action_is_in_the_command_palette(runs: Path) -> None:
         await wait_for_text(pilot, "Show only runs that match some words")
         await pilot.press("enter")
         await wait_until(pilot, lambda: app.focused is not None and app.focused.id == "filter")
+
+
+async def test_runs_that_are_not_well_have_a_sign_behind_their_name(runs: Path, some_runs: dict[str, str]) -> None:
+    store = RunStore.open(runs)
+    verdicts = {"done": "good", "resting": "sick", "broken": "warning", "waiting": "unsure"}
+    for name, level in verdicts.items():
+        store.update_run(some_runs[name], health=f"{name} is {level}", health_level=level, health_rule="a-rule")
+    store.close()
+    app = DashboardApp(runs, select=some_runs["resting"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "✖ resting is sick · loss", "✖paused", "▲failed", " queued", " finished")
+        await pilot.press("down")
+        await wait_for_text(pilot, "✓ done is good")
 
 
 async def test_quitting_leaves_runs_alone(runs: Path, some_runs: dict[str, str]) -> None:

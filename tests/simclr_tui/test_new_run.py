@@ -74,7 +74,7 @@ async def test_the_help_of_the_focused_setting_is_shown_below(runs: Path) -> Non
         screen.query_one("#row-temperature", FieldRow).take_focus()
         await wait_for_text(pilot, "--temperature  Divides the cosine similarities", "the preset has 0.2")
         await pilot.press("down")
-        await wait_for_text(pilot, "--epochs  Passes over the split")
+        await wait_for_text(pilot, "--augment  Who computes the views")
 
 
 async def test_another_preset_keeps_what_was_typed(runs: Path) -> None:

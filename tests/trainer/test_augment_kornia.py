@@ -7,12 +7,14 @@ from contextlib import nullcontext
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms import Normalize
 from torchvision.transforms.v2 import functional as TF
 
 from tests.trainer.photographs import noise, photographs, ramps
 from tests.trainer.recipes import NOTHING, TUTORIAL
 from trainer import augment_kornia, augment_torchvision
 from trainer.augment import (
+    NORMALISATIONS,
     UNIFORMS_PER_VIEW,
     AugmentRecipe,
     ViewParameters,
@@ -79,6 +81,28 @@ def test_whole_views_equal_torchvisions(pictures: Pictures, size: int) -> None:
     assert difference(pictures(8, size), TUTORIAL, size) < WHOLE
 
 
+@pytest.mark.parametrize("name", ["half", "cifar10", "imagenet"])
+def test_both_ways_normalise_as_torchvision_does_and_last(name: str) -> None:
+    """The views of a recipe without normalisation, through torchvision's own Normalize."""
+    images = photographs(6, 32)
+    parameters = draw(images)
+    mean, deviation = NORMALISATIONS[name]
+    recipe = dataclasses.replace(TUTORIAL, normalisation=name)
+    for way in (augment_kornia, augment_torchvision):
+        in_unit = way.augment_batch(images, parameters, TUTORIAL, 32) / 2 + 0.5
+        expected = Normalize(mean, deviation)(in_unit)
+        torch.testing.assert_close(way.augment_batch(images, parameters, recipe, 32), expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "imagenet"])
+def test_the_two_ways_agree_under_every_normalisation(name: str) -> None:
+    recipe = dataclasses.replace(TUTORIAL, normalisation=name)
+    images = photographs(8, 32)
+    parameters = draw(images, recipe)
+    one, other = (way.augment_batch(images, parameters, recipe, 32) for way in (augment_kornia, augment_torchvision))
+    assert float((one - other).abs().max()) * max(NORMALISATIONS[name][1]) < WHOLE
+
+
 def test_the_crop_is_torchvisions_resized_crop_of_the_floating_image() -> None:
     images = photographs(16, 96)
     recipe = STAGES["crop"]
@@ -119,7 +143,7 @@ def test_the_order_of_the_colour_operations_is_the_views_own(row: int) -> None:
 def test_without_any_step_the_view_is_the_normalised_image() -> None:
     images = noise(6, 32)
     views = augment_kornia.augment_batch(images, draw(images, NOTHING, 1), NOTHING, 32)
-    torch.testing.assert_close(views, normalise(images), atol=2 * STAGE, rtol=0)
+    torch.testing.assert_close(views, normalise(images, "half"), atol=2 * STAGE, rtol=0)
 
 
 def test_an_operation_of_no_strength_changes_nothing() -> None:

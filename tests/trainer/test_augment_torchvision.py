@@ -77,7 +77,7 @@ def test_views_are_the_tutorials_but_for_the_rounding_of_its_8_bit_pictures() ->
 
 def test_without_any_step_the_view_is_the_normalised_image() -> None:
     images = noise(4, 32)
-    assert torch.equal(augment_batch(images, draw(images, NOTHING, 1), NOTHING, 32), normalise(images))
+    assert torch.equal(augment_batch(images, draw(images, NOTHING, 1), NOTHING, 32), normalise(images, "half"))
 
 
 def test_views_have_the_size_and_the_type_of_the_networks_input() -> None:
@@ -95,7 +95,7 @@ def test_views_have_the_size_and_the_type_of_the_networks_input() -> None:
 def test_an_operation_of_no_strength_changes_no_bit() -> None:
     recipe = dataclasses.replace(NOTHING, jitter_probability=1.0, strengths=(0.0, 0.0, 0.0, 0.0))
     images = noise(4, 32)
-    assert torch.equal(augment_batch(images, draw(images, recipe, 1), recipe, 32), normalise(images))
+    assert torch.equal(augment_batch(images, draw(images, recipe, 1), recipe, 32), normalise(images, "half"))
 
 
 @pytest.mark.parametrize("size", [32, 96, 224, 320])

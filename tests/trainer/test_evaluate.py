@@ -1,11 +1,13 @@
 """Evaluation of what can't be scored: a warning where there are too few labels, a refusal of other images."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.trainer.data_files import write_folder
-from trainer.config import EvaluateConfig
+from trainer.evaluate_config import EvaluateConfig
+from trainer.paths import checkpoint_dir
 from trainer.run import main
 from trainer.start import new_evaluate_run
 from trainer.store import RunStore
@@ -47,7 +49,7 @@ def test_a_class_of_one_image_beside_others_is_scored(store: RunStore, runs: Pat
         (root / "train" / "cat" / f"{number:04}.png").unlink()
     assert train(runs, f"--dataset=folder:{root}") == 0
     assert warnings(store, store.find("a").id) == []
-    assert len(store.evaluations(store.find("a").id)) == 8
+    assert len(store.evaluations(store.find("a").id)) == 10
 
 
 def test_the_tutorials_probe_is_a_third_figure_of_each_layer_on_request(
@@ -60,20 +62,45 @@ def test_the_tutorials_probe_is_a_third_figure_of_each_layer_on_request(
     job_id = new_evaluate_run(store, run, EvaluateConfig(device="cpu", threads=1, tutorial_probe=True))
     assert main(["--runs-dir", str(runs), "--run", job_id]) == 0
     made = [row for row in store.evaluations(run.id) if row.protocol == "linear-adamw"]
-    assert {row.layer for row in made} == {"pixels", "untrained", "z", "h"}
-    assert all(row.c is None and 0 <= row.top1 <= row.top5 <= 1 for row in made)
+    assert {row.layer for row in made} == {"pixels", "untrained", "z", "g1", "h"}
+    assert all(row.c is None and 0 <= (row.top1 or 0) <= (row.top5 or 0) <= 1 for row in made)
     assert "linear, AdamW" in capsys.readouterr().out
 
 
-def test_a_job_on_unlabelled_images_alone_says_that_it_scored_nothing(
-    store: RunStore, runs: Path, tmp_path: Path
+def test_a_job_on_unlabelled_images_alone_is_refused_and_the_end_of_training_only_warns(
+    store: RunStore, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_folder(tmp_path / "own", train=0, test=0, unlabeled=5)
     assert train(runs, f"--dataset=folder:{root}") == 0
-    code, job_id = evaluate(runs, store)
-    assert code == 0
-    sentence = f"folder:{root} has no labelled train and test splits, so nothing was scored"
-    assert ("evaluation-skipped", sentence) in warnings(store, job_id)
+    reason = f"folder:{root} has no labelled train and test splits"
+    assert ("evaluation-skipped", f"{reason}, so nothing was scored") in warnings(store, store.find("a").id)
+    capsys.readouterr()
+    assert evaluate(runs, store)[0] == 2
+    assert f"--dataset: {reason}, so --what layers can't be scored; add" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--backbone=resnet18", "backbone resnet18 instead of resnet-narrow"),
+        ("--image-size=32", "image_size 32 instead of 16"),
+        ("--normalisation=cifar10", "normalisation cifar10 instead of half"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_by_the_settings_that_differ(
+    store: RunStore, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, words: str
+) -> None:
+    root = write_folder(tmp_path / "own", train=4, test=2)
+    quick = ("--no-evaluate-at-end", "--health-every=0", f"--dataset=folder:{root}")
+    assert train(runs, *quick) == 0
+    assert main(["--runs-dir", str(runs), "--name", "b", *TINY, *quick, option]) == 0
+    own, other = (checkpoint_dir(runs, store.find(name).id) for name in ("a", "b"))
+    shutil.rmtree(own)
+    shutil.copytree(other, own)
+    capsys.readouterr()
+    assert evaluate(runs, store)[0] == 2
+    assert words in capsys.readouterr().err
+    assert store.evaluations(store.find("a").id) == []
 
 
 def test_a_job_on_other_images_than_the_runs_is_refused(
@@ -89,4 +116,4 @@ def test_a_job_on_other_images_than_the_runs_is_refused(
     assert code == 2
     assert "are not those that a was trained with; put them back, or launch a new run" in capsys.readouterr().err
     assert store.run(job_id).lifecycle == "failed"
-    assert len(store.evaluations(store.find("a").id)) == made == 8
+    assert len(store.evaluations(store.find("a").id)) == made == 10

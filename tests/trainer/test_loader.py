@@ -1,5 +1,6 @@
-"""Batches: the same ones, whoever loads them and wherever one begins."""
+"""Batches: the same ones, whoever loads them and wherever one begins, each image with its own label."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,15 +8,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.augment import UNIFORMS_PER_VIEW, AugmentRecipe, draw_parameters
+from trainer.augment import UNIFORMS_PER_VIEW, AugmentRecipe, draw_parameters, view_major
 from trainer.augment_torchvision import augment_batch
 from trainer.config import PretrainConfig
+from trainer.data import load
 from trainer.device import prepare
 from trainer.loader import ViewLoader
 from trainer.randomness import permutation, uniforms
 
 COUNT, SIDE = 23, 16
 Make = Callable[..., ViewLoader]
+
+UNTOUCHED = {
+    "crop_scale_min": 1.0,
+    "crop_ratio_max": 1.0,
+    "flip_probability": 0.0,
+    "jitter_probability": 0.0,
+    "grayscale_probability": 0.0,
+    "blur_probability": 0.0,
+}
+"""Settings whose views are the images themselves."""
 
 
 @dataclass
@@ -47,9 +59,12 @@ def make_loader(images: Images) -> Iterator[Callable[..., ViewLoader]]:
     """Makes loaders of batches of 5, and ends their workers after the test."""
     made: list[ViewLoader] = []
 
-    def make(workers: int = 0, **changes: object) -> ViewLoader:
+    def make(
+        workers: int = 0, *, source: Images = images, labels: Tensor | None = None, **changes: object
+    ) -> ViewLoader:
         config = PretrainConfig.from_values({"image_size": SIDE, "batch_size": 5, "device": "cpu", **changes})
-        made.append(ViewLoader(images, config, prepare(device="cpu", threads=0), workers=workers))
+        machine = prepare(device="cpu", threads=0)
+        made.append(ViewLoader(source, config, machine, workers=workers, labels=labels))
         return made[-1]
 
     yield make
@@ -123,13 +138,128 @@ def test_the_two_views_of_an_image_differ(images: Images, make_loader: Make) -> 
         assert not any(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_validation_pairs_are_the_same_each_time_and_the_remainder_is_dropped(
-    images: Images, make_loader: Make
+def test_the_draws_of_two_views_are_those_that_runs_began_with(make_loader: Make) -> None:
+    """Pinned bits: other ones would change what a run that is resumed under a new version goes on with."""
+    digest = hashlib.sha256()
+    uniforms_NVK = uniforms(7, 2, COUNT, 2, UNIFORMS_PER_VIEW)
+    recipe = AugmentRecipe.from_config(PretrainConfig(image_size=SIDE))
+    for number, batch in enumerate(make_loader(seed=7).epoch(2)):
+        chosen = permutation(7, 2, COUNT)[number * 5 : number * 5 + 5]
+        expected = draw_parameters(view_major(uniforms_NVK[chosen]), recipe, SIDE, SIDE)
+        for name in ("order", "flip", "jitter", "grayscale", "brightness"):
+            found = getattr(batch.parameters, name)
+            assert torch.equal(found, getattr(expected, name))
+            digest.update(found.numpy().tobytes())
+    assert digest.hexdigest() == "d00b8b8623af62712aa423e2e549108efb21b97abc2422f6a37783d54e02ce92"
+
+
+def numbered() -> Images:
+    """Images that say which one they are: image i is of the even gray 10·i."""
+    grays = torch.arange(COUNT, dtype=torch.uint8) * 10
+    return Images(grays[:, None, None, None].repeat(1, 3, SIDE, SIDE))
+
+
+def numbers_of(views: Tensor) -> Tensor:
+    """Which of the numbered images each untouched view shows."""
+    grays = (views.mean(dim=(1, 2, 3)) / 2 + 0.5) * 255
+    numbers = (grays / 10).round()
+    assert torch.allclose(grays, numbers * 10, atol=0.1)
+    return numbers.long()
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("augment", "workers", "cache"),
+    [("kornia", 0, "ram"), ("kornia", 2, "ram"), ("kornia", 0, "vram"), ("torchvision", 0, "ram"),
+     ("torchvision", 2, "none")],
+)  # fmt: skip
+def test_each_image_comes_with_its_own_label_once_a_batch_however_many_views(
+    make_loader: Make, augment: str, workers: int, cache: str, views: int
 ) -> None:
+    """The labels are the images' numbers, so that each batch tells both; it may begin anywhere in the epoch."""
+    changes = {"augment": augment, "cache": cache, "views": views, "method": "cross-entropy", "drop_last": False}
+    loader = make_loader(workers, source=numbered(), labels=torch.arange(COUNT), **UNTOUCHED, **changes)
+    order = permutation(42, 2, COUNT)
+    for first in (0, 2):
+        seen = []
+        for batch in loader.epoch(2, first_batch=first):
+            assert batch.labels is not None
+            assert batch.labels.dtype == torch.int64
+            assert torch.equal(numbers_of(loader.views(batch)), batch.labels.repeat(views))
+            seen.append(batch.labels)
+        assert torch.equal(torch.cat(seen), order[5 * first :])
+    assert order.tolist() != sorted(order.tolist())
+
+
+@pytest.mark.parametrize(("cache", "workers"), [("none", 2), ("ram", 2), ("vram", 0)])
+def test_labels_match_the_images_of_a_data_set_in_every_cache(cache: str, workers: int) -> None:
+    """Held out and limited, an image still has the label that the whole split gives to its pixels."""
+    limits = {"limit_per_class": 6, "limit_images": 50, "limit_test_per_class": 1, "hold_out": 0.2}
+    way = {"method": "supcon", "batch_size": 7, "cache": cache, "num_workers": workers}
+    config = PretrainConfig.from_values({"dataset": "shapes", "image_size": SIDE, **limits, **way})
+    dataset = load(config, lambda kind, message: pytest.fail(f"{kind}: {message}"))
+    assert dataset.train is not None
+    pixels = [image.numpy().tobytes() for image in dataset.train.images.take(range(60))]
+    label_of = dict(zip(pixels, dataset.train.labels.tolist(), strict=True))
+    assert len(label_of) == 60
+    loader = ViewLoader(
+        dataset.pretrain.images, config, prepare(device="cpu", threads=0), workers=workers,
+        labels=dataset.pretrain.labels,
+    )  # fmt: skip
+    seen = []
+    for batch in loader.epoch(1):
+        assert batch.labels is not None
+        assert batch.labels.tolist() == [label_of[image.numpy().tobytes()] for image in batch.images]
+        seen += batch.labels.tolist()
+    assert len(seen) == 35  # 40 are trained on
+    loader.close()
+
+
+def test_a_split_whose_labels_are_not_asked_for_gives_none(make_loader: Make) -> None:
+    assert {batch.labels for batch in make_loader().epoch(1)} == {None}
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+@pytest.mark.parametrize("augment", ["kornia", "torchvision"])
+def test_with_the_same_draws_for_a_batch_images_share_them_and_views_do_not(
+    images: Images, make_loader: Make, augment: str, views: int
+) -> None:
+    """All images are one picture here, so that what differs is what was drawn."""
+    one_picture = Images(images.stored[:1].repeat(COUNT, 1, 1, 1))
+    settings = {"augment": augment, "views": views, "method": "cross-entropy", "source": one_picture}
+    together = all_views(make_loader(same_on_batch=True, **settings), 1)
+    apart = all_views(make_loader(**settings), 1)
+    for batch, other in zip(together, apart, strict=True):
+        for view, its_own in zip(batch.chunk(views), other.chunk(views), strict=True):
+            assert torch.equal(view, view[:1].expand_as(view))
+            assert torch.equal(view[0], its_own[0])
+            assert not torch.equal(its_own[0], its_own[1])
+        firsts = [view[0] for view in batch.chunk(views)]
+        assert len({first.numpy().tobytes() for first in firsts}) == views
+    assert len({batch[0].numpy().tobytes() for batch in together}) == len(together)
+    assert same(all_views(make_loader(same_on_batch=True, **settings), 1, first=2), together[2:])
+
+
+def test_validation_pairs_are_the_same_each_time_and_the_remainder_is_dropped(make_loader: Make) -> None:
     loader = make_loader()
-    passes = [[loader.views(batch) for batch in loader.fixed_pairs(7)] for _ in range(2)]
+    passes = [[loader.views(batch) for batch in loader.fixed_views(7, drop_last=True)] for _ in range(2)]
     assert same(*passes)
     assert [len(views) for views in passes[0]] == [14] * 3
+
+
+def test_where_the_remainder_is_kept_every_image_is_validated_on_once(make_loader: Make) -> None:
+    loader = make_loader(labels=torch.arange(COUNT))
+    batches = list(loader.fixed_views(7, drop_last=False))
+    assert [len(loader.views(batch)) for batch in batches] == [14] * 3 + [4]
+    seen = [batch.labels for batch in batches if batch.labels is not None]
+    assert torch.cat(seen).sort().values.tolist() == list(range(COUNT))
+
+
+def test_a_folder_that_lies_class_by_class_is_validated_in_mixed_batches(make_loader: Make) -> None:
+    by_class = torch.arange(COUNT) * 3 // COUNT
+    for batch in make_loader(labels=by_class).fixed_views(7, drop_last=True):
+        assert batch.labels is not None
+        assert set(batch.labels.tolist()) == {0, 1, 2}
 
 
 def test_the_global_generator_is_left_alone(images: Images, make_loader: Make) -> None:

@@ -1,18 +1,28 @@
 """One step of training, against the formula and with the mistake that batch norm would notice."""
 
+import dataclasses
+import io
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.trainer.test_loss_supcon import equation_2
 from trainer.clock import RunClock
 from trainer.config import PretrainConfig
 from trainer.device import prepare
 from trainer.loop import TrainState, train_step
 from trainer.model import build_model
-from trainer.optim import build_optimizer
+from trainer.optim import averaged_model, build_optimizer
 
 N = 6
+LABELS = torch.tensor([0, 1, 2, 0, 1, -1])
+CLASSES = torch.tensor([0, 1, 2, 0, 1, 3])
 
 
 @pytest.fixture
@@ -33,8 +43,19 @@ def config() -> PretrainConfig:
 
 def make_state(config: PretrainConfig) -> TrainState:
     """A model that has not been trained."""
-    model = build_model(config)
-    return TrainState(model, build_optimizer(model, config), RunClock(), data="")
+    model = build_model(config, classes=4)
+    ema = averaged_model(model, config.ema_decay) if config.ema_decay else None
+    return TrainState(model, build_optimizer(model, config), RunClock(), data="", ema=ema)
+
+
+def some_views(views: int = 2) -> Tensor:
+    """The same for every call, view 1 of all images first."""
+    return torch.randn(views * N, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+def weights_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Copies of all weights and buffers."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def slow_loss(z: torch.Tensor, temperature: float) -> float:
@@ -91,3 +112,154 @@ def test_a_state_goes_through_its_payload_bit_for_bit(config: PretrainConfig) ->
     assert torch.equal(a, b)
     for left, right in zip(first.model.state_dict().values(), second.model.state_dict().values(), strict=True):
         assert torch.equal(left, right)
+
+
+def step_against_the_gradient(
+    config: PretrainConfig, labels: Tensor, views: int, loss_of: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Take a step and hold every weight against the gradient of a loss that was written down here; its figures."""
+    inputs, machine = some_views(views), prepare(device="cpu", threads=1)
+    reference, state = make_state(config).model, make_state(config)
+    reference.train()
+    loss = loss_of(reference(inputs))
+    loss.backward()
+    before = weights_of(reference)
+    figures = train_step(state, inputs, 0.1, config, machine, labels)
+    assert figures[0].item() == pytest.approx(loss.item(), abs=1e-6)
+    for name, parameter in state.model.named_parameters():
+        gradient = reference.get_parameter(name).grad
+        assert gradient is not None
+        torch.testing.assert_close(parameter.detach(), before[name] - 0.1 * gradient, rtol=1e-5, atol=1e-6, msg=name)
+    return figures
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_a_step_of_supcon_moves_against_the_gradient_of_its_equation(config: PretrainConfig, views: int) -> None:
+    def by_hand(z: Tensor) -> Tensor:
+        unit = F.normalize(z, dim=1)
+        logits = (unit @ unit.T / 0.5).masked_fill(torch.eye(len(z)).bool(), -torch.inf)
+        terms = []
+        for i in range(len(z)):
+            partners = [p for p in range(len(z)) if p != i and (p % N == i % N or LABELS[p % N] == LABELS[i % N] >= 0)]
+            terms.append(-torch.stack([logits[i].log_softmax(dim=0)[p] for p in partners]).mean())
+        return torch.stack(terms).mean()
+
+    settings = dataclasses.replace(config, method="supcon", views=views)
+    figures = step_against_the_gradient(settings, LABELS, views, by_hand)
+    model = make_state(settings).model.train()
+    z = model(some_views(views)).detach().double()
+    assert figures[0].item() == pytest.approx(equation_2(z, LABELS, 0.5), abs=1e-5)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_step_of_the_baseline_moves_against_the_gradient_of_the_cross_entropy(
+    config: PretrainConfig, views: int
+) -> None:
+    settings = dataclasses.replace(config, method="cross-entropy", views=views)
+    figures = step_against_the_gradient(
+        settings, CLASSES, views, lambda logits: F.cross_entropy(logits, torch.cat([CLASSES] * views))
+    )
+    assert figures[1].item() * views * N == pytest.approx(round(figures[1].item() * views * N), abs=1e-4)
+
+
+def test_clipping_shortens_the_gradient_and_the_norm_that_is_noted_is_the_one_before(config: PretrainConfig) -> None:
+    machine = prepare(device="cpu", threads=1)
+    free, clipped = make_state(config), make_state(config)
+    before = weights_of(free.model)
+    norm = train_step(free, some_views(), 0.1, config, machine)[4]
+    limit = norm.item() / 3
+    noted = train_step(clipped, some_views(), 0.1, dataclasses.replace(config, clip_grad_norm=limit), machine)[4]
+    assert torch.equal(noted, norm)
+    for name, _ in free.model.named_parameters():
+        whole, third = (state.model.get_parameter(name).detach() - before[name] for state in (free, clipped))
+        torch.testing.assert_close(third, whole / 3, rtol=1e-3, atol=1e-7, msg=name)
+
+
+def test_the_average_follows_the_steps_and_is_what_gets_scored(config: PretrainConfig) -> None:
+    machine, settings = prepare(device="cpu", threads=1), dataclasses.replace(config, ema_decay=0.75)
+    state = make_state(settings)
+    assert state.ema is not None
+    assert state.scored_model is state.ema.module
+    expected = {name: value.double() for name, value in weights_of(state.model).items()}
+    for _ in range(4):
+        train_step(state, some_views(), 0.1, settings, machine)
+        for name, value in state.model.state_dict().items():
+            expected[name] = 0.75 * expected[name] + 0.25 * value if value.is_floating_point() else value.double()
+    for name, value in state.scored_model.state_dict().items():
+        torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6, msg=name)
+    without = make_state(config)
+    assert without.scored_model is without.model
+
+
+def test_the_average_leaves_the_training_as_it_is(config: PretrainConfig) -> None:
+    machine = prepare(device="cpu", threads=1)
+    plain, followed = make_state(config), make_state(dataclasses.replace(config, ema_decay=0.9))
+    for state in (plain, followed):
+        for _ in range(2):
+            train_step(state, some_views(), 0.1, config, machine)
+    for name, value in weights_of(plain.model).items():
+        assert torch.equal(value, followed.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ema_decay": 0.9, "optimizer": "lars", "decay_norm_and_bias": False, "momentum": 0.9, "weight_decay": 0.01},
+        {"ema_decay": 0.5, "optimizer": "adamw", "method": "supcon", "head_batch_norm": True},
+        {"ema_decay": 0.9, "method": "cross-entropy", "clip_grad_norm": 0.1, "momentum": 0.9},
+    ],
+    ids=["lars", "supcon", "cross-entropy"],
+)
+def test_a_state_with_an_average_goes_on_bit_for_bit_from_a_file(
+    config: PretrainConfig, changes: dict[str, Any]
+) -> None:
+    machine, settings = prepare(device="cpu", threads=1), dataclasses.replace(config, **changes)
+    first, second = make_state(settings), make_state(settings)
+    for _ in range(3):
+        train_step(first, some_views(), 0.1, settings, machine, CLASSES)
+        first.step += 1
+    file = io.BytesIO()
+    torch.save(first.payload(), file)
+    file.seek(0)
+    second.restore(torch.load(file, weights_only=True))
+    for _ in range(2):
+        a, b = (train_step(state, some_views(), 0.1, settings, machine, CLASSES) for state in (first, second))
+        assert torch.equal(a, b)
+    assert first.ema is not None
+    assert second.ema is not None
+    for ours, theirs in ((first.model, second.model), (first.ema.module, second.ema.module)):
+        for name, value in ours.state_dict().items():
+            assert torch.equal(value, theirs.state_dict()[name]), name
+
+
+class Reads(TorchDispatchMode):
+    """Notes the operations that would make the host wait for a device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names |= {func.overloadpacket.__name__} & {"_local_scalar_dense", "nonzero", "masked_select", "equal"}
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
+@pytest.mark.parametrize("method", ["simclr", "supcon", "cross-entropy"])
+def test_a_step_reads_nothing_back(config: PretrainConfig, optimizer: str, method: str) -> None:
+    settings = dataclasses.replace(
+        config,
+        optimizer=optimizer,  # type: ignore[arg-type]
+        method=method,  # type: ignore[arg-type]
+        ema_decay=0.9,
+        clip_grad_norm=0.1,
+        decay_norm_and_bias=False,
+    )
+    state, machine = make_state(settings), prepare(device="cpu", threads=1)
+    for _ in range(2):
+        with Reads() as reads:
+            train_step(state, some_views(), 0.1, settings, machine, CLASSES)
+        assert reads.names == set()
+    with Reads() as reads:
+        state.model(some_views()).sum().item()
+    assert reads.names == {"_local_scalar_dense"}

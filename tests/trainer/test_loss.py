@@ -249,7 +249,7 @@ def test_nothing_looks_at_a_value_or_has_a_shape_that_depends_on_one() -> None:
 @pytest.mark.parametrize("function", [nt_xent, similarity_logits, loss_and_metrics])
 def test_bad_arguments_are_refused_with_their_remedy(function: Callable[[Tensor, float], object]) -> None:
     for z in (torch.zeros(5, 3), torch.zeros(0, 3), torch.zeros(4), torch.zeros(2, 2, 2)):
-        with pytest.raises(ValueError, match="give \\(2N, P\\)"):
+        with pytest.raises(ValueError, match="give \\(V·N, P\\)"):
             function(z, 0.07)
     for temperature in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="give a number above 0"):

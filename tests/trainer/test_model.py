@@ -40,7 +40,7 @@ def test_the_tutorials_network_has_its_published_size() -> None:
 
 @pytest.mark.parametrize(("backbone", "features"), [("resnet18", 512), ("resnet34", 512), ("resnet50", 2048)])
 def test_a_resnet_is_torchvisions_own_to_the_bit(backbone: str, features: int) -> None:
-    config = PretrainConfig(backbone=backbone, seed=3)  # type: ignore[arg-type]
+    config = PretrainConfig(backbone=backbone, seed=3)
     model = build_model(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(randomness.key(3, "weights"))
@@ -56,7 +56,7 @@ def test_a_resnet_is_torchvisions_own_to_the_bit(backbone: str, features: int) -
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet-narrow"])
 def test_building_twice_gives_the_same_bits_and_another_seed_gives_others(backbone: str) -> None:
     def build(seed: int) -> SimCLRModel:
-        return build_model(PretrainConfig(backbone=backbone, seed=seed))  # type: ignore[arg-type]
+        return build_model(PretrainConfig(backbone=backbone, seed=seed))
 
     first = build(1)
     torch.rand(7)
@@ -134,7 +134,7 @@ def test_layers_gives_h_and_z_of_one_pass() -> None:
     x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     layers = model.layers(x)
     assert len(passes) == 1
-    assert set(layers) == {"h", "z"}
+    assert list(layers) == ["h", "g1", "z"] == list(model.layer_names)
     assert torch.equal(layers["h"], model.encode(x))
     assert torch.equal(layers["z"], model(x))
     assert not torch.equal(layers["h"].relu(), torch.zeros_like(layers["h"]))
@@ -159,3 +159,68 @@ def test_channels_last_gives_the_same_features() -> None:
     expected = model(x)
     model.to(memory_format=torch.channels_last)
     torch.testing.assert_close(model(x.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5)
+
+
+def lightlys_head(sizes: list[int]) -> nn.Sequential:
+    """The layers of lightly's SimCLRProjectionHead with batch norm, in its order."""
+    layers: list[nn.Module] = []
+    for size, following in itertools.pairwise(sizes):
+        layers += [nn.Linear(size, following, bias=False), nn.BatchNorm1d(following), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_head_with_batch_norm_is_lightlys(layers: int) -> None:
+    model = build_model(narrow(head_layers=layers, head_width=40, projection_size=24, head_batch_norm=True))
+    theirs = lightlys_head([96, *[40] * (layers - 1), 24])
+    assert [type(ours) for ours in model.head] == [type(other) for other in theirs]
+    theirs.load_state_dict(model.head.state_dict(), strict=True)
+    h = torch.randn(9, 96, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model.head(h), theirs(h))
+    z = model.head(h)
+    torch.testing.assert_close(z.mean(dim=0), torch.zeros(24), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("head_layers", [1, 2, 3])
+def test_layers_are_what_the_next_layer_of_the_head_sees(head_layers: int, batch_norm: bool) -> None:
+    model = build_model(narrow(head_layers=head_layers, head_width=40, head_batch_norm=batch_norm)).eval()
+    x = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    seen: list[Tensor] = []
+    for module in model.head:
+        if isinstance(module, nn.Linear):
+            module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    z = model(x)
+    expected, seen = [*seen, z], []
+    layers = model.layers(x)
+    assert list(layers) == ["h", *["g1", "g2"][: head_layers - 1], "z"] == list(model.layer_names)
+    for name, value in zip(layers, expected, strict=True):
+        torch.testing.assert_close(layers[name], value)
+    assert all((layers[name] >= 0).all() for name in layers if name.startswith("g"))
+
+
+def test_the_supervised_baseline_is_torchvisions_classifier() -> None:
+    config = PretrainConfig(method="cross-entropy", views=1, seed=3)
+    model = build_model(config, classes=10)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.key(3, "weights"))
+        reference = torchvision.models.resnet18(num_classes=10)
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in reference.parameters())
+    (classifier,) = model.head
+    assert classifier.state_dict().keys() == reference.fc.state_dict().keys()
+    reference.load_state_dict(model.encoder.state_dict() | {f"fc.{n}": v for n, v in classifier.state_dict().items()})
+    x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    layers = model.eval().layers(x)
+    assert list(layers) == ["h", "logits"] == list(model.layer_names)
+    torch.testing.assert_close(layers["logits"], reference.eval()(x))
+    assert torch.equal(layers["logits"], model(x))
+    assert model.classes == 10
+
+
+def test_the_baseline_begins_with_the_encoder_that_simclr_begins_with() -> None:
+    """Or the two would not be compared on the same start."""
+    simclr, supcon = build_model(narrow()), build_model(narrow(method="supcon"))
+    baseline = build_model(narrow(method="cross-entropy"), classes=4)
+    assert_equal_states(simclr, supcon)
+    assert_equal_states(simclr.encoder, baseline.encoder)
+    assert simclr.classes == 0

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from trainer.config import PretrainConfig
-from trainer.optim import build_optimizer, grad_norm, learning_rate, set_learning_rate
+from trainer.lars import LARS
+from trainer.model import build_model
+from trainer.optim import (
+    build_optimizer,
+    clip_gradients,
+    grad_norm,
+    learning_rate,
+    parameter_groups,
+    set_learning_rate,
+)
 
 
 def config(**settings: Any) -> PretrainConfig:
@@ -149,9 +158,10 @@ def test_sgd_is_momentum_without_nesterov() -> None:
         torch.testing.assert_close(parameter.detach().double(), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_run_that_saved_and_loaded_goes_on_bit_for_bit(optimizer: str) -> None:
-    settings = config(optimizer=optimizer, learning_rate=1e-2)
+@pytest.mark.parametrize("decay_norm_and_bias", [True, False])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
+def test_a_run_that_saved_and_loaded_goes_on_bit_for_bit(optimizer: str, decay_norm_and_bias: bool) -> None:
+    settings = config(optimizer=optimizer, learning_rate=1e-2, decay_norm_and_bias=decay_norm_and_bias)
 
     def step(model: nn.Module, update: torch.optim.Optimizer, number: int) -> None:
         set_learning_rate(update, learning_rate(number, 3, settings))
@@ -221,3 +231,100 @@ def test_a_gradient_that_is_not_finite_gives_a_norm_that_is_not() -> None:
     assert parameter.grad is not None
     parameter.grad[0, 0] = math.nan
     assert grad_norm(model.parameters()).isnan()
+
+
+def undecayed_by_lightly(model: nn.Module) -> set[str]:
+    """lightly's get_weight_decay_parameters: all of a norm layer, and whatever is named bias."""
+    norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+    names = set()
+    for path, module in model.named_modules():
+        for name, _ in module.named_parameters(recurse=False):
+            if isinstance(module, norms) or name.endswith("bias"):
+                names.add(f"{path}.{name}")
+    return names
+
+
+@pytest.mark.parametrize(
+    ("backbone", "some"),
+    [
+        ("resnet18", {"encoder.bn1.weight", "encoder.layer2.0.downsample.1.bias", "head.1.weight", "head.4.bias"}),
+        ("timm:test_vit", {"encoder.blocks.0.norm1.weight", "encoder.blocks.0.attn.qkv.bias"}),
+        ("timm:test_efficientnet", {"encoder.blocks.0.0.bn1.weight"}),
+    ],
+)
+def test_exactly_norms_and_biases_are_left_out_of_the_decay(backbone: str, some: set[str]) -> None:
+    settings = config(backbone=backbone, head_batch_norm=True, decay_norm_and_bias=False)
+    model = build_model(settings)
+    name_of = {id(parameter): name for name, parameter in model.named_parameters()}
+    decayed, undecayed = ({name_of[id(p)] for p in group["params"]} for group in parameter_groups(model, settings))
+    assert undecayed == undecayed_by_lightly(model) > some
+    assert decayed == set(name_of.values()) - undecayed
+    assert [group.get("weight_decay") for group in parameter_groups(model, settings)] == [None, 0.0]
+
+
+def test_a_head_with_biases_has_them_in_the_second_group() -> None:
+    settings = config(backbone="resnet-narrow", decay_norm_and_bias=False)
+    model = build_model(settings)
+    (_, undecayed) = parameter_groups(model, settings)
+    assert {id(p) for n, p in model.named_parameters() if n.startswith("head") and n.endswith("bias")} <= {
+        id(p) for p in undecayed["params"]
+    }
+
+
+def test_decaying_all_makes_one_group_in_the_models_order() -> None:
+    model = small_model()
+    (group,) = parameter_groups(model, config())
+    assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
+    assert "weight_decay" not in group
+
+
+SHRINKS = {"adamw": 0.5 * 0.1, "sgd": 0.5 * 0.1, "lars": 0.5 * 1e-3}
+"""What a step of rate 0.5 and decay 0.1 takes off a weight whose gradient is 0; LARS sets the length itself."""
+
+
+@pytest.mark.parametrize("optimizer", SHRINKS)
+@pytest.mark.parametrize("decay_norm_and_bias", [True, False])
+def test_without_a_gradient_what_is_decayed_shrinks_and_nothing_else_moves(
+    optimizer: str, decay_norm_and_bias: bool
+) -> None:
+    settings = config(optimizer=optimizer, learning_rate=0.5, weight_decay=0.1, decay_norm_and_bias=decay_norm_and_bias)
+    model = small_model()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    update = build_optimizer(model, settings)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    update.step()
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 or decay_norm_and_bias:
+            torch.testing.assert_close(parameter.detach(), before[name] * (1 - SHRINKS[optimizer]), msg=name)
+        else:
+            assert torch.equal(parameter, before[name]), name
+
+
+def test_lars_adapts_what_it_decays() -> None:
+    for settings, adapted in (
+        (config(optimizer="lars"), [True]),
+        (config(optimizer="lars", decay_norm_and_bias=False), [True, False]),
+        (config(optimizer="lars", decay_norm_and_bias=False, weight_decay=0.0), [True, False]),
+    ):
+        update = build_optimizer(small_model(), settings)
+        assert isinstance(update, LARS)
+        assert [group["adapt"] for group in update.param_groups] == adapted
+        assert update.param_groups[0]["weight_decay"] == settings.weight_decay
+        assert update.param_groups[0]["trust_coefficient"] == 1e-3
+
+
+@pytest.mark.parametrize("limit", [1e-3, 0.7, 1e3])
+def test_clipping_is_torchs(limit: float) -> None:
+    ours, theirs = small_model(), small_model()
+    give_gradients(ours, 1)
+    give_gradients(theirs, 1)
+    norm = grad_norm(ours.parameters())
+    clip_gradients(ours.parameters(), limit, norm)
+    reference = torch.nn.utils.clip_grad_norm_(theirs.parameters(), limit)
+    assert torch.equal(norm, reference)  # before clipping
+    for mine, others in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert mine.grad is not None
+        assert others.grad is not None
+        assert torch.equal(mine.grad, others.grad)
+    assert grad_norm(ours.parameters()).item() == pytest.approx(min(limit, norm.item()), rel=1e-3)

@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.config import PretrainConfig
+from trainer.evaluate_config import EvaluateConfig
 from trainer.options import OptionParser, add_settings, describe, given, show
 from trainer.settings import fields_of, parse
 

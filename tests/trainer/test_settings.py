@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.config import EvaluateConfig, PretrainConfig
+from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
+from trainer.evaluate_config import EvaluateConfig
 from trainer.settings import Field, fields_of, parse
 
 NUMBERS = [field for field in fields_of(PretrainConfig) if field.kind in (int, float)]

@@ -56,6 +56,7 @@ def test_every_table_of_the_design_is_there(store: RunStore) -> None:
         "events",
         "commands",
         "benchmark_trials",
+        "artifacts",
     }
 
 
@@ -166,31 +167,6 @@ def test_a_runs_folder_that_cannot_be_made_is_refused_in_one_sentence(tmp_path: 
         RunStore.open(tmp_path / "file" / "runs")
 
 
-def _open_and_add(runs: Path, gate: object, results: object) -> None:
-    gate.wait()  # type: ignore[attr-defined]
-    try:
-        store = RunStore.open(runs)
-        make_run(store)
-        store.close()
-        results.put("")  # type: ignore[attr-defined]
-    except Exception as error:
-        results.put(repr(error))  # type: ignore[attr-defined]
-
-
-def test_several_processes_that_open_a_new_store_at_once_make_it_once(runs: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    gate, results = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=_open_and_add, args=(runs, gate, results)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    assert [results.get(timeout=60) for _ in processes] == [""] * 4
-    for process in processes:
-        process.join()
-    reader = StoreReader.open(runs)
-    assert len(reader.runs()) == 4
-    reader.close()
-
-
 def test_a_reader_in_the_middle_of_a_read_does_not_hold_up_a_writer(store: RunStore, runs: Path) -> None:
     run_id = make_run(store)
     store.append(run_id, [step_row(step) for step in range(1, 2001)])
@@ -290,14 +266,6 @@ def test_events_after_an_id_come_oldest_first(store: RunStore) -> None:
     after = store.events(run_id=run_id)[2].id
     assert [event.message for event in store.events(after=after)] == ["2", "3", "4"]
     assert [event.message for event in store.events(limit=2)] == ["3", "4"]
-
-
-def test_an_evaluation_made_again_replaces_the_older_figure(store: RunStore) -> None:
-    run_id = make_run(store)
-    row = {"step": 1, "protocol": "knn", "layer": "h", "labels_per_class": 0, "seed": 0, "top5": 1.0, "images": 10}
-    store.put_evaluations(run_id, [{**row, "top1": 0.1}])
-    store.put_evaluations(run_id, [{**row, "top1": 0.2}])
-    assert [evaluation.top1 for evaluation in store.evaluations(run_id)] == [0.2]
 
 
 def test_reading_needs_no_numpy_and_no_torch() -> None:

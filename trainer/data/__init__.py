@@ -8,7 +8,11 @@ from pathlib import Path
 from trainer.config import PretrainConfig
 from trainer.data import cifar10, folder, shapes, stl10
 from trainer.data.split import Check, Split, go_on, join, to_memory
-from trainer.errors import ConfigError
+from trainer.data.stratify import has_pair_of_a_class, stratified_split
+from trainer.errors import ConfigError, DataError
+
+HOLD_OUT_SEED = 0
+"""Fixes which images a supervised method does not train on, whatever the run's own seed."""
 
 Report = Callable[[str, str], None]
 """Called with the kind and the sentence of what a person should know, such as a file that can't be read."""
@@ -26,8 +30,8 @@ class Dataset:
     pretrain: Split
     """What is pretrained on."""
     validation: Split | None
-    """A labelled split that is not pretrained on, for augmented pairs: `train`, or `test` where `train` is
-    pretrained on."""
+    """A labelled split that is not trained on, for augmented views: `train`, or `test` where `train` is pretrained on
+    without labels; for supervised methods the labelled images that were held out, if any."""
     synthetic: bool
     """Whether the program drew the images itself."""
     fingerprint: str
@@ -44,7 +48,7 @@ class _Reader:
     synthetic: bool = False
 
 
-def load(config: PretrainConfig, report: Report, check: Check = go_on) -> Dataset:
+def load(config: PretrainConfig, report: Report, check: Check = go_on, *, labelled_only: bool = False) -> Dataset:
     """Open the splits that a config names.
 
     Args:
@@ -53,26 +57,52 @@ def load(config: PretrainConfig, report: Report, check: Check = go_on) -> Datase
         report: told about each file that is left out.
         check: called before each split and between the chunks of what is read, drawn or downloaded; it may raise to
             stop.
+        labelled_only: read no image without a label as long as there are others; `pretrain` is `train` then.
 
     Raises:
         ConfigError: the data set has no such split, or the machine too little shared memory.
         DataError: the data are missing or broken, or can't be downloaded.
     """
     reader = _reader(config, report)
-    name = _pretrain_name(config, reader.splits)
+    labelled = next((split for split in ("train", "test") if split in reader.splits), None)
+    name = labelled if labelled_only and labelled else _pretrain_name(config, reader.splits)
     opening = _Opening(reader, config, check)
     train = opening.labelled("train", config.limit_per_class)
     test = opening.labelled("test", config.limit_test_per_class)
     pretrain = opening.pretrain(name, train, test)
+    validation = test if "train" in name.split("+") else train
+    if config.is_supervised and not labelled_only:
+        pretrain, validation = _hold_out(pretrain, config)
     return Dataset(
         name=config.dataset,
         train=train,
         test=test,
         pretrain=pretrain,
-        validation=test if "train" in name.split("+") else train,
+        validation=validation,
         synthetic=reader.synthetic,
         fingerprint=reader.fingerprint(),
     )
+
+
+def _hold_out(split: Split, config: PretrainConfig) -> tuple[Split, Split | None]:
+    """A labelled split without the images that are held out, and these.
+
+    Raises:
+        DataError: it has too few labels to learn from.
+    """
+    if len(split.labels.unique()) < 2 or int(split.labels.min()) < 0:
+        raise DataError(
+            f"--method: {config.method} needs labels of two classes or more, and {split.name} of {config.dataset} "
+            "has fewer; choose simclr, another data set, or a larger --limit-images"
+        )
+    if not config.hold_out:
+        return split, None
+    if not has_pair_of_a_class(split.labels):
+        raise DataError(
+            f"--hold-out: no class of {config.dataset} has two images, so none can be held out; give --hold-out 0"
+        )
+    rest, held_out = stratified_split(split.labels, config.hold_out, HOLD_OUT_SEED)
+    return split.subset(rest), split.subset(held_out)
 
 
 def split_names(config: PretrainConfig) -> tuple[str, ...]:
@@ -129,6 +159,13 @@ def _reader(config: PretrainConfig, report: Report) -> _Reader:
 
 
 def _pretrain_name(config: PretrainConfig, splits: tuple[str, ...]) -> str:
+    if config.is_supervised:
+        if "train" not in splits:
+            raise DataError(
+                f"--method: {config.method} needs labels, and {config.dataset} has no train split; choose simclr, or "
+                "put images into train/<class>/"
+            )
+        return "train"
     if config.split == "auto":
         return "unlabeled" if "unlabeled" in splits else "train"
     if not set(config.split.split("+")) <= set(splits):

@@ -98,16 +98,22 @@ def open_split(data_dir: Path, name: str, size: int, check: Check = go_on) -> Sp
 def folds(data_dir: Path) -> list[torch.Tensor]:
     """The ten predefined subsets of `train` on which STL10 results are averaged, int64 indices (1000,) each.
 
+    They are those of torchvision's `STL10(folds=)`; each has 100 images of each class.
+
     Raises:
         DataError: the files are absent and can't be downloaded, or the list is broken.
     """
-    path = _folder(data_dir) / "fold_indices.txt"
+    folder = _folder(data_dir)
+    path, images = folder / "fold_indices.txt", _size_of(folder / "train_y.bin")
     try:
         found = [torch.tensor([int(word) for word in line.split()]) for line in _read_text(path).splitlines() if line]
     except ValueError:
         found = []
-    if len(found) != FOLDS:
-        raise DataError(f"--dataset: {path} does not hold {FOLDS} lines of numbers; delete {FOLDER} and start again")
+    if len(found) != FOLDS or any(len(fold) == 0 or fold.min() < 0 or fold.max() >= images for fold in found):
+        raise DataError(
+            f"--dataset: {path} does not hold {FOLDS} lines of numbers from 0 to {images - 1}; delete {FOLDER} and "
+            "start again, or give --no-folds"
+        )
     return found
 
 

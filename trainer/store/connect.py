@@ -17,7 +17,7 @@ from trainer.errors import StoreError, StoreVersionError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -68,13 +68,20 @@ def connect_writer(path: Path) -> "Database":
 
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    connection.row_factory = sqlite3.Row
+    try:
         check_version(connection, path)
         connection.execute("PRAGMA synchronous=NORMAL")
         db = Database(connection)
         migrate(db, path)
     except sqlite3.Error as error:
+        connection.close()
         raise _unreadable(path, error) from error
+    except BaseException:
+        connection.close()
+        raise
     return db
 
 
@@ -146,7 +153,8 @@ def is_passing(error: StoreError) -> bool:
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
-    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:  # the byte above it tells kinds of damage apart
+    # The byte above the lowest tells kinds of damage apart; what Python itself says against a call has no code.
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
         return StoreError(
             f"{path} is damaged ({error}); put a copy back, save what is left with `sqlite3 {path} .recover`, or name "
             "another --runs-dir"

@@ -146,3 +146,20 @@ def _history(db: Database) -> None:
         "error": str,
     }
     _table(db, "benchmark_trials", trial, pk=("run_id", "trial", "round"))
+
+
+@migrations()
+def m002_more_evaluations(db: Database) -> None:
+    """Evaluations on other data sets and of other things than accuracy, health in words, and pictures."""
+    evaluations: Any = db["evaluations"]
+    for name, kind in {"dataset": str, "train_top1": float, "value": float}.items():
+        evaluations.add_column(name, kind, not_null_default="" if name == "dataset" else None)
+    evaluations.transform(
+        pk=("run_id", "step", "dataset", "protocol", "layer", "labels_per_class", "seed"), not_null={"dataset"}
+    )
+    runs: Any = db["runs"]
+    for name in ("health", "health_level", "health_rule"):
+        runs.add_column(name, str)
+    artifact = {"run_id": str, "name": str, "kind": str, "step": int, "path": str, "bytes": int, "sha256": str}
+    _table(db, "artifacts", artifact | {"job_id": str, "at": float}, pk=("run_id", "name"))
+    db.execute("PRAGMA user_version = 2")

@@ -8,8 +8,11 @@ from typing import Any, Self
 from trainer.errors import UnknownRunError
 from trainer.paths import store_file
 from trainer.store.connect import connect_reader, reading
-from trainer.store.records import Checkpoint, Command, Evaluation, Event, Run
+from trainer.store.records import Artifact, Checkpoint, Command, Evaluation, Event, Run
 from trainer.store.series import Point, read_series
+
+_WITH_ARTIFACTS = 2
+"""The schema version that brought the table; a store is read as it is, of whatever version up to this one's."""
 
 _RUN_COLUMNS = """
     SELECT r.*,
@@ -113,6 +116,24 @@ class StoreReader:
         """The evaluations of a run, in the order in which they were made."""
         rows = self._rows("SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
         return [Evaluation.from_row(row) for row in rows]
+
+    def artifacts(self, run_id: str) -> list[Artifact]:
+        """The files that evaluations of a run made, the newest first."""
+        if self.schema_version() < _WITH_ARTIFACTS:
+            return []
+        rows = self._rows("SELECT * FROM artifacts WHERE run_id = ? ORDER BY at DESC, name", (run_id,))
+        return [Artifact.from_row(row) for row in rows]
+
+    def metrics(self, run_id: str, *, after: int = -1) -> dict[str, list[tuple[int, float | None]]]:
+        """The series of `metrics` above a step: name → (step, value) in the order of steps.
+
+        A value is None where it was not finite.
+        """
+        query = "SELECT name, step, value FROM metrics WHERE run_id = ? AND step > ? ORDER BY name, step"
+        series: dict[str, list[tuple[int, float | None]]] = {}
+        for name, step, value in self._rows(query, (run_id, after)):
+            series.setdefault(name, []).append((step, value))
+        return series
 
     def epochs(self, run_id: str, *, after: int = 0) -> list[dict[str, Any]]:
         """The rows of `epochs` above an epoch, in order."""

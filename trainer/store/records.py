@@ -17,6 +17,9 @@ LIFECYCLE = (
 )
 """Kinds of event that move a run's state; the last one is kept in `runs.lifecycle`."""
 
+TRAINED_KINDS = ("pretrain", "supervised")
+"""Kinds of run (`runs.kind`) that have a PretrainConfig, checkpoints and an encoder to score."""
+
 COMMANDS = ("pause", "stop", "save")
 """What a run may be asked to do while it lives."""
 
@@ -26,9 +29,9 @@ class _Row:
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Self:
-        """The record of a row that has at least its columns."""
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        return cls(**{name: row[name] for name in names})
+        """The record of a row that has at least its columns; one that an older schema lacks takes its default."""
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: row[name] for name in row.keys() if name in names})  # noqa: SIM118 - a Row is no mapping
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +66,12 @@ class Run(_Row):
     loss: float | None
     knn_top1: float | None
     pending_command: str | None
+    health: str | None = None
+    """One sentence on whether it learns, as of its last epoch."""
+    health_level: str | None = None
+    """good, unsure, warning or sick."""
+    health_rule: str | None = None
+    """The rule behind the sentence, a heading of docs/health.md."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,15 +119,37 @@ class Evaluation(_Row):
 
     run_id: str
     step: int
+    dataset: str = ""
+    """Empty for the run's own data set."""
     protocol: str
     layer: str
     labels_per_class: int
     seed: int
-    top1: float
-    top5: float
+    top1: float | None
+    """Accuracy on test; None for what is no accuracy, which is in `value`."""
+    top5: float | None
+    train_top1: float | None = None
+    """Accuracy on what was fitted to, where that says something."""
+    value: float | None = None
     images: int
     c: float | None
     seconds: float | None
+    job_id: str | None
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact(_Row):
+    """A file that an evaluation made; `path` is relative to the runs folder."""
+
+    run_id: str
+    name: str
+    kind: str
+    """map, picture or table."""
+    step: int
+    path: str
+    bytes: int
+    sha256: str
     job_id: str | None
     at: float
 

@@ -1,5 +1,6 @@
 """Writing the run store: runs and their lifecycle, what they measured, what they were asked to do."""
 
+import math
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -131,6 +132,21 @@ class RunStore(StoreReader):
         with self._write() as connection:
             for row in rows:
                 _insert(connection, "evaluations", {"run_id": run_id, "at": now, **row})
+
+    def put_metrics(self, run_id: str, step: int, values: dict[str, float]) -> None:
+        """Write figures of a step by name; a figure made again replaces the older one. Commits.
+
+        A value that is not finite is stored as NULL.
+        """
+        with self._write() as connection:
+            for name, value in values.items():
+                row = {"run_id": run_id, "name": name, "step": step, "value": value if math.isfinite(value) else None}
+                _insert(connection, "metrics", row)
+
+    def put_artifact(self, row: dict[str, Any]) -> None:
+        """Announce a file that an evaluation made; one of the same name replaces the older row. Commits durably."""
+        with self._write(durable=True) as connection:
+            _insert(connection, "artifacts", {"at": time.time(), **row})
 
     def put_checkpoint(self, row: dict[str, Any]) -> None:
         """Announce a checkpoint that is on the disk and verified. Commits durably."""

@@ -1,0 +1,105 @@
+"""What an evaluation may be told: one frozen config for all the ways to look at a checkpoint."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from trainer.config import Serialised, check_dataset, check_device
+from trainer.errors import ConfigError
+from trainer.settings import Setting, check_all
+
+WAYS = ("layers", "labels", "invariance", "finetune", "map")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig(Serialised):
+    """The evaluation of one checkpoint, as a job of its own."""
+
+    run: Annotated[str, Setting(group="Evaluation")] = ""
+    """Id of the run whose checkpoint is scored."""
+    step: Annotated[int, Setting(group="Evaluation", low=0, unit="steps")] = 0
+    """Step of the checkpoint; 0 takes the newest one that verifies."""
+    what: Annotated[Literal["layers", "labels", "invariance", "finetune", "map"], Setting(group="Evaluation")] = (
+        "layers"
+    )
+    """layers: kNN and linear accuracy of every layer. labels: accuracy over the number of labels. invariance: what
+    each layer still tells about the augmentations. finetune: train the encoder on with few labels. map: the
+    representation in two dimensions, and the nearest neighbours of its images."""
+    baselines: Annotated[bool, Setting(group="Evaluation")] = True
+    """Score raw pixels and the untrained encoder too."""
+    tutorial_probe: Annotated[bool, Setting(group="Evaluation")] = False
+    """Also fit the linear layer as the UvA tutorial does (AdamW, 100 epochs, features as they are), to compare."""
+    seed: Annotated[int, Setting(group="Evaluation", low=0, high=2**31 - 1)] = 0
+    """Of what the evaluation draws: held-out images, subsets of labels, views."""
+
+    dataset: Annotated[str, Setting(group="Transfer")] = ""
+    """Another data set to score the encoder on: stl10, cifar10, shapes or folder:PATH; empty takes the run's own."""
+    data_dir: Annotated[str, Setting(group="Transfer")] = ""
+    """Folder of that data set; empty takes the run's."""
+    limit_per_class: Annotated[int, Setting(group="Transfer", low=0, unit="images per class")] = 0
+    """Use the first so many images of each class of its train split; 0 uses all."""
+    limit_test_per_class: Annotated[int, Setting(group="Transfer", low=0, unit="images per class")] = 0
+    """Use the first so many images of each class of its test split; 0 uses all."""
+
+    labels_per_class: Annotated[str, Setting(group="Labels")] = ""
+    """Numbers of labels per class, such as 10,50,500; empty takes those of 10,20,50,100,200,500 that there are."""
+    seeds: Annotated[int, Setting(group="Labels", low=1, high=100, unit="draws")] = 5
+    """Draws of each number of labels, over which mean and interval are taken."""
+    folds: Annotated[bool, Setting(group="Labels")] = True
+    """Also score STL10's ten official folds of 100 labels per class, where the data set has them."""
+
+    fractions: Annotated[str, Setting(group="Fine-tuning", unit="%")] = "1,10,100"
+    """Parts of the labels of train that the encoder is trained on with, in %."""
+    finetune_epochs: Annotated[int, Setting(group="Fine-tuning", low=1, high=10_000, unit="epochs")] = 30
+    """Passes over these labels."""
+    finetune_learning_rate: Annotated[float, Setting(group="Fine-tuning", low=1e-8, high=100)] = 1e-3
+    """Highest learning rate of AdamW, with a cosine to zero."""
+    finetune_batch_size: Annotated[int, Setting(group="Fine-tuning", low=2, high=65_536, unit="images")] = 64
+    """Images a step; at most as many as there are labels."""
+
+    projection: Annotated[Literal["tsne", "umap", "pca"], Setting(group="Map")] = "tsne"
+    """How the map is made: t-SNE, UMAP (needs the extra simclr-tui[umap]) or the two principal components."""
+    map_images: Annotated[int, Setting(group="Map", low=10, high=20_000, unit="images")] = 2000
+    """Images of the test split on the map, the same number of each class."""
+    neighbours: Annotated[int, Setting(group="Map", low=1, high=50, unit="images")] = 8
+    """Nearest train images that are noted for each image of the map."""
+
+    device: Annotated[str, Setting(group="Machine", common=True)] = "auto"
+    """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
+    threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0
+    """CPU threads of the process; 0 takes the cores at hand."""
+
+    def __post_init__(self) -> None:
+        """Check each field, then the lists.
+
+        Raises:
+            ConfigError: naming the setting, the reason and the remedy.
+        """
+        check_all(self)
+        check_device(self.device)
+        if self.dataset:
+            check_dataset(self.dataset)
+        counts, parts = self.label_counts, self.label_fractions
+        if any(count < 1 for count in counts) or list(counts) != sorted(set(counts)):
+            raise ConfigError("labels_per_class", f"{self.labels_per_class!r} must grow from 1 on; write 10,50,500")
+        if not parts or any(not 0 < part <= 1 for part in parts) or list(parts) != sorted(set(parts)):
+            raise ConfigError("fractions", f"{self.fractions!r} must grow and lie above 0, to 100; write 1,10,100")
+
+    @property
+    def label_counts(self) -> tuple[int, ...]:
+        """The numbers of labels per class that were asked for; empty for the usual ones."""
+        try:
+            return (
+                tuple(int(word) for word in self.labels_per_class.split(",")) if self.labels_per_class.strip() else ()
+            )
+        except ValueError:
+            raise ConfigError(
+                "labels_per_class", f"{self.labels_per_class!r} is not a list of whole numbers; write 10,50,500"
+            ) from None
+
+    @property
+    def label_fractions(self) -> tuple[float, ...]:
+        """The parts of the labels for fine-tuning, each from 0 to 1."""
+        try:
+            return tuple(float(word) / 100 for word in self.fractions.split(",") if self.fractions.strip())
+        except ValueError:
+            raise ConfigError("fractions", f"{self.fractions!r} is not a list of numbers; write 1,10,100") from None
