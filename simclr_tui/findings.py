@@ -30,7 +30,7 @@ def way_of(row: Evaluation) -> str:
 
 @dataclass(frozen=True)
 class Study:
-    """The figures of one way of evaluation on one data set, at one step of the run."""
+    """The figures that one job made: of one way of evaluation on one data set, at one step of the run."""
 
     way: str
     dataset: str
@@ -106,20 +106,27 @@ class Study:
 
 @dataclass(frozen=True)
 class Findings:
-    """Every study of a run."""
+    """The studies of a run: of each way, data set and step the one of the newest job."""
 
     studies: Sequence[Study] = ()
     """In the order in which they were made."""
 
     @classmethod
     def of(cls, evaluations: Iterable[Evaluation]) -> "Findings":
-        """Sort the rows of a run."""
+        """Sort the rows of a run.
+
+        Jobs may differ in their settings, and a later one overwrites only the figures of equal keys, so what it left
+        of an earlier one is neither a further draw nor of the same table.
+        """
         groups: dict[tuple[str, str, int], list[Evaluation]] = {}
-        for row in evaluations:
+        for row in sorted(evaluations, key=lambda row: row.at):
             way = way_of(row)
             if way:
                 groups.setdefault((way, row.dataset, row.step), []).append(row)
-        studies = [Study(way, dataset, step, rows) for (way, dataset, step), rows in groups.items()]
+        studies = [
+            Study(way, dataset, step, [row for row in rows if row.job_id == rows[-1].job_id])
+            for (way, dataset, step), rows in groups.items()
+        ]
         return cls(sorted(studies, key=lambda study: study.last_at))
 
     def study(self, way: str, dataset: str = "", step: int | None = None) -> Study | None:

@@ -48,6 +48,10 @@ def evaluate(job: Job) -> None:
     )
     with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
         payload = _checkpoint(job, source, config, wish.step)
+        if not wish.step:
+            # A job that is interrupted goes on with this checkpoint, and not with one that is newer by then.
+            wish = dataclasses.replace(wish, step=payload["step"])
+            job.store.update_run(job.run.id, config=wish.to_json())
         model = _model(config, payload, machine, source)
         job.reporter.note(f"evaluating step {payload['step']} of {source.name}: {wish.what}")
         used, dataset = _dataset(job, wish, source, config, payload)
@@ -116,11 +120,11 @@ def _dataset(
     job: Job, wish: EvaluateConfig, source: Run, config: PretrainConfig, payload: dict[str, Any]
 ) -> tuple[PretrainConfig, Dataset]:
     """The labelled splits that are scored, and the settings that name them."""
-    changes: dict[str, Any] = {"split": "auto", "method": "simclr", "cache": "ram", "num_workers": 0}
+    changes: dict[str, Any] = {"split": "auto", "cache": "ram", "num_workers": 0}
     if wish.dataset:
         changes |= {"dataset": wish.dataset, "limit_images": 0}
         changes |= {"limit_per_class": wish.limit_per_class, "limit_test_per_class": wish.limit_test_per_class}
-        changes |= {"data_dir": wish.data_dir} if wish.data_dir else {}
+    changes |= {"data_dir": wish.data_dir} if wish.data_dir else {}
     # Only the labelled splits are scored, so what was pretrained on need not be read.
     used = dataclasses.replace(config, **changes)
     dataset = load_dataset(used, job.warn, check=job.control.check, labelled_only=True)

@@ -5,9 +5,24 @@ from typing import Annotated, Literal
 
 from trainer.config import Serialised, check_dataset, check_device
 from trainer.errors import ConfigError
-from trainer.settings import Setting, check_all
+from trainer.settings import Setting, check_all, fields_of
 
 WAYS = ("layers", "labels", "invariance", "finetune", "map")
+
+_BELONGS_TO = {
+    "tutorial_probe": ("layers", "labels"),
+    "labels_per_class": ("labels",),
+    "seeds": ("labels",),
+    "folds": ("labels",),
+    "fractions": ("finetune",),
+    "finetune_epochs": ("finetune",),
+    "finetune_learning_rate": ("finetune",),
+    "finetune_batch_size": ("finetune",),
+    "projection": ("map",),
+    "map_images": ("map",),
+    "neighbours": ("map",),
+}
+"""Settings that only some ways of evaluation look at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +49,7 @@ class EvaluateConfig(Serialised):
     dataset: Annotated[str, Setting(group="Transfer")] = ""
     """Another data set to score the encoder on: stl10, cifar10, shapes or folder:PATH; empty takes the run's own."""
     data_dir: Annotated[str, Setting(group="Transfer")] = ""
-    """Folder of that data set; empty takes the run's."""
+    """Folder that holds the data set; empty takes the run's."""
     limit_per_class: Annotated[int, Setting(group="Transfer", low=0, unit="images per class")] = 0
     """Use the first so many images of each class of its train split; 0 uses all."""
     limit_test_per_class: Annotated[int, Setting(group="Transfer", low=0, unit="images per class")] = 0
@@ -83,6 +98,19 @@ class EvaluateConfig(Serialised):
             raise ConfigError("labels_per_class", f"{self.labels_per_class!r} must grow from 1 on; write 10,50,500")
         if not parts or any(not 0 < part <= 1 for part in parts) or list(parts) != sorted(set(parts)):
             raise ConfigError("fractions", f"{self.fractions!r} must grow and lie above 0, to 100; write 1,10,100")
+        self._check_what_is_ignored()
+
+    def _check_what_is_ignored(self) -> None:
+        """What a person asked for must not be passed over in silence."""
+        for field in fields_of(type(self)):
+            ways = _BELONGS_TO.get(field.name, (self.what,))
+            if self.what not in ways and getattr(self, field.name) != field.default:
+                raise ConfigError(field.name, f"belongs to --what {ways[0]}; leave it out, or ask for that")
+            is_limit = field.name in ("limit_per_class", "limit_test_per_class")
+            if is_limit and getattr(self, field.name) and not self.dataset:
+                raise ConfigError(
+                    field.name, "limits another --dataset, and the run's own has the run's limits; leave it out"
+                )
 
     @property
     def label_counts(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -41,9 +41,18 @@ class HealthWatch:
     """The health of one run."""
 
     def __init__(
-        self, job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset, loader: ViewLoader
+        self,
+        job: Job,
+        config: PretrainConfig,
+        machine: Machine,
+        dataset: Dataset,
+        loader: ViewLoader,
+        *,
+        feature_size: int,
+        knn_queries: int | None,
     ) -> None:
-        """Args: the run, its settings, the device, the data, and the loader that trains."""
+        """Args: the run, its settings, the device, the data, the loader that trains, the size D of h, and the images
+        that the online kNN is scored on."""
         self._job = job
         self._config = config
         self._machine = machine
@@ -59,7 +68,8 @@ class HealthWatch:
         self._views_identical: float | None = None
         self._judged_at = time.monotonic()
         self._told = job.run.health_rule if job.run.health_level in _TELLING else None
-        self._feature_size: int | None = None
+        self._feature_size = feature_size
+        self._knn_queries = knn_queries
 
     def begin(self) -> None:
         """Look at the images themselves, and at the untrained network where that was not done yet.
@@ -75,7 +85,7 @@ class HealthWatch:
             model = build_model(self._config, classes=self._classes or 0)
             self.measure(model.to(self._machine.device).to(memory_format=self._machine.memory_format), step=0)
         else:
-            self._views_identical = self._identical(self._views())
+            self._views_identical = _share([_equal_views(views) for views in self._views()])
 
     def due(self, epoch: int) -> bool:
         """Whether the embeddings are to be looked at after this epoch."""
@@ -97,25 +107,19 @@ class HealthWatch:
                     layers = list(model.layers(views).values())
                 h_parts.append(_by_view(layers[0]))
                 z_parts.append(_by_view(layers[-1]))
-                identical.append(views)
+                identical.append(_equal_views(views))
                 self._job.control.check()
-        self._views_identical = self._identical(identical)
+        self._views_identical = _share(identical)
         h, z = (torch.cat(parts, dim=1).flatten(0, 1) for parts in (h_parts, z_parts))
-        self._feature_size = h.shape[1]
         figures = health.measure(h, z)
         with contextlib.suppress(StoreError):  # a full disk; the next epoch measures again
             self._job.store.put_metrics(self._job.run.id, step, figures)
 
-    def _views(self) -> list[Tensor]:
-        """All views, (2·B, 3, S, S) a batch, a short last batch included."""
-        whole = list(self._pairs.fixed_views(min(BATCH, self._count), drop_last=False))
-        return [self._pairs.views(batch) for batch in whole]
-
-    @staticmethod
-    def _identical(batches: Sequence[Tensor]) -> float:
-        """Share of images whose two views are the same pixels."""
-        equal = [(first == second).flatten(1).all(dim=1) for first, second in (batch.chunk(2) for batch in batches)]
-        return torch.cat(equal).double().mean().item()
+    def _views(self) -> Iterator[Tensor]:
+        """All views, (2·B, 3, S, S) a batch that is no larger than one in training, a short last one included."""
+        size = min(BATCH, self._config.batch_size, self._count)
+        for batch in self._pairs.fixed_views(size, drop_last=False):
+            yield self._pairs.views(batch)
 
     @property
     def is_due_again(self) -> bool:
@@ -179,6 +183,8 @@ class HealthWatch:
             acc_top1=latest.get("acc_top1"),
             acc_top1_chance=self._top1_chance(),
             val_losses=[row["val_loss"] for row in epochs],
+            knn_queries=self._knn_queries,
+            negatives=config.negatives,
             knn_top1=[row["knn_top1"] for row in epochs],
             health=[by_step[at] for at in sorted(by_step)],
             untrained=untrained,
@@ -192,12 +198,14 @@ class HealthWatch:
         )
 
     def _loss_chance(self) -> float | None:
+        if not self._config.negatives:  # a loss of attraction alone has no chance level
+            return None
         if self._config.method == "cross-entropy":
             return math.log(self._classes) if self._classes else None
         return chance_levels(self._config.batch_size, self._config.views).loss
 
     def _top1_chance(self) -> float | None:
-        if self._config.method != "simclr":
+        if self._config.method != "simclr" or not self._config.negatives:
             return None
         return chance_levels(self._config.batch_size, self._config.views).acc_top1
 
@@ -207,6 +215,18 @@ class HealthWatch:
         own = [r for r in rows if (r.layer, r.protocol, r.labels_per_class, r.dataset) == ("h", "linear", 0, "")]
         last = max(own, key=lambda row: row.step, default=None)
         return (last.train_top1, last.top1) if last is not None else (None, None)
+
+
+def _equal_views(views_MCHW: Tensor) -> Tensor:
+    """Whether the two views of each image are the same pixels, bool (B,) on the CPU."""
+    first, second = views_MCHW.chunk(2)
+    equal_B: Tensor = (first == second).flatten(1).all(dim=1)
+    return equal_B.cpu()
+
+
+def _share(parts: Sequence[Tensor]) -> float:
+    """The part that is true of several bool (B,)."""
+    return torch.cat(list(parts)).double().mean().item()
 
 
 def _by_view(features_MD: Tensor) -> Tensor:

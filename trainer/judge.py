@@ -38,7 +38,7 @@ WEAK_AUGMENTATION = 0.3
 """As above, where it is still a task; random crops give 0, and flips alone 0.5."""
 
 RANK = 5.0
-"""Rank of z below which it has collapsed, wherever there are directions enough; healthy runs had 6.3 or more."""
+"""Rank of z below which it has collapsed, wherever there are directions enough; healthy runs had 5.4 or more."""
 RANK_SHARE = 1 / 3
 """The same as a part of the directions that there are, for small projections and few images."""
 RANK_SHARE_SUPCON = 1 / 4
@@ -215,8 +215,9 @@ def _overfitting(facts: Facts) -> Verdict | None:
     rise = RISE_OF_CLASSIFIER if facts.method == "cross-entropy" else RISE
     if not _has_risen(facts, validation, rise):
         return None
-    at_best = training[validation.index(min(validation))]
-    if training[-1] > at_best - RISE * facts.reach:
+    smooth, smooth_training = _smooth(validation), _smooth(training)
+    at_best = smooth_training[smooth.index(min(smooth))]
+    if smooth_training[-1] > at_best - RISE * facts.reach:
         return None
     words = f"overfitting: val_loss rose from {min(validation):.2f} to {validation[-1]:.2f}; take more images"
     return _warning("overfitting", words)
@@ -247,13 +248,17 @@ def _probe_overfits(facts: Facts) -> Verdict | None:
     seen, unseen = facts.probe_train, facts.probe_test
     if seen is None or unseen is None or seen - unseen < PROBE_GAP:
         return None
-    words = f"learning; the probe knows its own images by heart ({seen:.0%} against {unseen:.0%})"
+    words = f"{_learning(facts)}; the probe knows its own images by heart ({seen:.0%} against {unseen:.0%})"
     return Verdict(level="good", words=words, rule="probe-overfits")
 
 
 def _normal(facts: Facts) -> Verdict:
+    return Verdict(level="good", words=f"{_learning(facts)} normally", rule="normal")
+
+
+def _learning(facts: Facts) -> str:
     is_over = facts.epochs is not None and facts.epoch >= facts.epochs
-    return Verdict(level="good", words="learned normally" if is_over else "learning normally", rule="normal")
+    return "learned" if is_over else "learning"
 
 
 RULES: tuple[Callable[[Facts], Verdict | None], ...] = (
@@ -300,6 +305,15 @@ def _all_below(facts: Facts, name: str, limit: float) -> bool:
 
 
 def _has_risen(facts: Facts, series: Sequence[float | None], rise: float = RISE) -> bool:
-    """Whether the last `CLOSED` values are all clearly above the best of those before."""
+    """Whether the last `CLOSED` values are all clearly above the best of those before.
+
+    The best of many single values of a noisy series is a lucky one, so it is the best mean of as many in a row.
+    """
     known = known_values(series)
-    return len(known) > CLOSED and min(known[-CLOSED:]) > min(known[:-CLOSED]) + rise * facts.reach
+    before = _smooth(known[:-CLOSED])
+    return bool(before) and min(known[-CLOSED:]) > min(before) + rise * facts.reach
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Means of each `CLOSED` values in a row."""
+    return [sum(values[k : k + CLOSED]) / CLOSED for k in range(len(values) - CLOSED + 1)]

@@ -168,8 +168,7 @@ def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         _show_progress(training, state, epoch)
         if training.health.is_due_again:
-            row = training.recorder.last
-            training.health.judge(step=state.step, recent_loss=row.loss if row else None)
+            training.health.judge(step=state.step, recent_loss=training.recorder.recent_loss)
     intent = training.job.control.intent()
     if intent is not None:
         _give_way(training, state, epoch, intent)

@@ -68,6 +68,11 @@ class OnlineScores:
             self._pairs = ViewLoader(dataset.validation.images, config, machine, workers=0, labels=labels)
             self.validation_batch_size = min(config.batch_size, self._pairs.count)
 
+    @property
+    def knn_queries(self) -> int | None:
+        """Images that the kNN is scored on, None where there is no kNN."""
+        return len(self._queries) if self._queries is not None else None
+
     def _neighbours(self, dataset: Dataset, warn: Callable[[str, str], None]) -> tuple[Split | None, Split | None]:
         """Bank and queries of the kNN: never images whose labels were trained on as queries, and never test."""
         config, train = self._config, dataset.train

@@ -79,14 +79,7 @@ def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Ma
 
 
 def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
-    labels = dataset.pretrain.labels if config.is_supervised else None
-    loader = ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels)
-    if loader.steps_per_epoch() == 0:
-        raise ConfigError(
-            "batch_size",
-            f"{config.batch_size} is more than the {loader.count} images of {dataset.pretrain.name}; make it smaller "
-            "or give --no-drop-last",
-        )
+    loader = _load_batches(config, machine, dataset)
     model = build_model(config, classes=len(dataset.pretrain.classes))
     model = model.to(machine.device).to(memory_format=machine.memory_format)
     state = TrainState(
@@ -99,6 +92,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
     keeper = CheckpointKeeper(job.store, job.runs, job.run.id, config)
     _resume(job, state, keeper, dataset, loader.steps_per_epoch())
     clock = DeviceClock(machine)
+    online = OnlineScores(dataset, config, machine, job.control.check, job.warn)
     training = Training(
         job=job,
         config=config,
@@ -107,13 +101,44 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step, say=job.reporter.note),
         device_clock=clock,
         keeper=keeper,
-        measure_epoch=OnlineScores(dataset, config, machine, job.control.check, job.warn),
-        health=HealthWatch(job, config, machine, dataset, loader),
+        measure_epoch=online,
+        health=HealthWatch(
+            job,
+            config,
+            machine,
+            dataset,
+            loader,
+            feature_size=model.feature_size,
+            knn_queries=online.knn_queries,
+        ),
     )
     job.store.update_run(
         job.run.id, total_steps=training.total_steps, steps_per_epoch=loader.steps_per_epoch(), step=state.step
     )
     return training, state
+
+
+def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset) -> ViewLoader:
+    """The loader that trains.
+
+    Raises:
+        ConfigError: no batch can be made of the images, or the last one can't be learnt from.
+    """
+    count = len(dataset.pretrain)
+    if config.drop_last and count < config.batch_size:
+        raise ConfigError(
+            "batch_size",
+            f"{config.batch_size} is more than the {count} images of {dataset.pretrain.name}; make it smaller "
+            "or give --no-drop-last",
+        )
+    if config.views == 1 and not config.drop_last and count % config.batch_size == 1:
+        raise ConfigError(
+            "batch_size",
+            f"{config.batch_size} leaves one image for the last batch, of which batch norm can learn nothing; change "
+            "it by one, or give --drop-last",
+        )
+    labels = dataset.pretrain.labels if config.is_supervised else None
+    return ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels)
 
 
 def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Dataset, steps_per_epoch: int) -> None:

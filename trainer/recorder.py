@@ -60,6 +60,8 @@ class Recorder:
         self._flushed_at = time.monotonic()
         self._retry_at = 0.0
         self.last: StepRow | None = None
+        self.recent_loss: float | None = None
+        """Mean over the steps of the latest flush, None where one of them is not finite."""
         replayed = store.steps(run_id, after=resumed_after)
         self._stored = {row["step"]: row["loss"] for row in replayed}
         self._replay_length = len(replayed)
@@ -120,6 +122,8 @@ class Recorder:
                 bad = bad or row
             self._compare(row)
         self._waiting = []
+        losses = torch.tensor([figures[0] for figures in values], dtype=torch.float64)
+        self.recent_loss = losses.mean().item() if bool(losses.isfinite().all()) else None
         return bad
 
     def _commit(self, trained_seconds: float) -> None:

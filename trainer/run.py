@@ -146,7 +146,8 @@ def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattend
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
     reporter.close()
-    reporter.note(f"finished run {run.id} after {duration(store.run(run.id).trained_seconds or 0)} of training")
+    trained = store.run(run.id).trained_seconds
+    reporter.note(f"finished run {run.id}" + (f" after {duration(trained)} of training" if trained else ""))
     reporter.note(f"next: `simclr-tui show {run.id}`, or `simclr-tui` to see its charts")
     return ExitCode.FINISHED
 

@@ -11,7 +11,7 @@ from rich.cells import cell_len, set_cell_size
 from trainer.config import FOLDER, PretrainConfig
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
-from trainer.process import identity, launch, wait_until_free
+from trainer.process import identity, launch, making_runs, wait_until_free
 from trainer.settings import fields_of
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.records import TRAINED_KINDS, Run
@@ -56,7 +56,8 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     """Add a job that scores a checkpoint of a run; its id. Commits.
 
     Raises:
-        UsageError: the run is not one that has an encoder to score, or has no checkpoint yet.
+        UsageError: the run is not one that has an encoder to score, has no checkpoint yet, or a job that has not ended
+            makes the same figures, which the two would overwrite.
         ConfigError: it has none of that step.
     """
     if source.kind not in TRAINED_KINDS:
@@ -80,7 +81,29 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
     name = f"{source.name}-{'evaluate' if config.what == 'layers' else config.what}"
-    return store.create_run(kind="evaluate", name=name, config=config.to_json(), source_run_id=source.id)
+    with making_runs(store.runs_path):
+        _refuse_second(store, source, config)
+        return store.create_run(kind="evaluate", name=name, config=config.to_json(), source_run_id=source.id)
+
+
+def _refuse_second(store: RunStore, source: Run, config: EvaluateConfig) -> None:
+    """See that no job which has not ended looks at the same checkpoint in the same way on the same data set."""
+    checkpoints = store.checkpoints(source.id)
+    step = config.step or max(row.step for row in checkpoints)
+    for job in store.runs():
+        if job.kind != "evaluate" or job.source_run_id != source.id:
+            continue
+        state = run_state(job, store.runs_path)
+        if state != "queued" and state not in LIVE_STATES:
+            continue
+        other = EvaluateConfig.from_json(job.config)
+        # A job of the newest checkpoint took it when it began, which may be one that came after the job was made.
+        newest_then = max((row.step for row in checkpoints if row.at <= job.created_at), default=0)
+        is_same_step = step == other.step if other.step else step >= newest_then
+        if is_same_step and (other.what, other.dataset) == (config.what, config.dataset):
+            remedy = "resume it instead" if state == "queued" else "wait for it to end, or stop it first"
+            words = f"{job.name} ({job.id}) is {state} and evaluates {config.what} of the same checkpoint"
+            raise UsageError(f"{words}; {remedy}")
 
 
 def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:

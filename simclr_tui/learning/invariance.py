@@ -10,7 +10,7 @@ from simclr_tui.learning.look import Look, table_row
 from simclr_tui.model import setting
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
-from trainer.evaluation.names import AUGMENTATIONS, TELLS, VARIES
+from trainer.evaluation.names import AUGMENTATIONS, CLEAR_DIFFERENCE, TELLS, VARIES
 
 TITLE = "invariance"
 
@@ -53,7 +53,7 @@ def body(look: Look, width: int) -> Content:
 
 
 def sentence(look: Look, study: Study) -> str:
-    """How many augmentations the head has forgotten, of those that the run was trained with."""
+    """How many augmentations the head has clearly forgotten, of those that the run was trained with."""
     last = next((layer for layer in ("z", "logits") if layer in study.layers), None)
     told = study.values(TELLS)
     names = [name for name in study.augmentations if is_trained_with(look, name)]
@@ -62,14 +62,18 @@ def sentence(look: Look, study: Study) -> str:
     known = [(h, z) for h, z in pairs if h is not None and z is not None]
     if last is None or not known:
         return f"{len(study.augmentations)} augmentations measured"
-    fewer = sum(z < h for h, z in known)
-    return f"{last} tells less than h about {fewer} of {len(known)} augmentations"
+    fewer = sum(h - z > CLEAR_DIFFERENCE for h, z in known)
+    return f"{last} tells clearly less than h about {fewer} of {len(known)} augmentations"
 
 
 def is_trained_with(look: Look, name: str) -> bool:
-    """Whether the run saw an augmentation at all."""
+    """Whether the run saw an augmentation at all: what `trainer.evaluation.invariance_draws` says, without torch."""
     if name == "crop":
         return float(setting(look.row, "crop_scale_min", 0.08)) < 1
+    if name == "blur":
+        narrowest, widest = setting(look.row, "blur_sigma_min", 0.1), setting(look.row, "blur_sigma_max", 2.0)
+        if narrowest >= widest or setting(look.row, "blur_kernel", 0) == 1:
+            return False
     return name in _SETTINGS and all(setting(look.row, one, 1.0) > 0 for one in _SETTINGS[name])
 
 

@@ -53,7 +53,7 @@ def label_rows() -> list[dict[str, Any]]:
 
 
 def invariance_rows() -> list[dict[str, Any]]:
-    """Both figures of every augmentation and layer; z tells less than h about all but flips."""
+    """Both figures of every augmentation and layer; z tells clearly less than h about all but flips."""
     return [
         about(protocol=f"{prefix}-{name}", layer=layer, value=0.9 if (name, layer) == ("flip", "z") else value)
         for name in AUGMENTATIONS

@@ -1,6 +1,7 @@
 """Evaluations sorted by what made them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,65 @@ def test_the_latest_look_counts_unless_a_step_is_named(runs: Path, findings: Fin
     store.close()
     assert again is not None
     assert again.step == 230
+
+
+def put_of_job(store: RunStore, run_id: str, job_id: str, at: float, rows: list[dict[str, Any]]) -> None:
+    """Figures of one job, made at that time."""
+    store.put_evaluations(run_id, [row | {"job_id": job_id, "at": at} for row in rows])
+
+
+def draws_of(seeds: int, top1: float) -> list[dict[str, Any]]:
+    """So many equal draws of ten labels per class."""
+    return [about(protocol="linear", layer="h", labels_per_class=10, seed=seed, top1=top1) for seed in range(seeds)]
+
+
+def test_of_two_jobs_with_other_settings_only_the_newer_ones_figures_are_shown(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "tuned")
+    tuned: dict[str, Any] = {"protocol": "finetune", "layer": "h"}
+    old = [about(labels_per_class=number, seed=0, top1=0.5, **tuned) for number in (5, 50)]
+    new = [about(labels_per_class=number, seed=1, top1=0.7, **tuned) for number in (50, 500)]
+    put_of_job(store, run_id, "new", 2.0, new)
+    put_of_job(store, run_id, "old", 1.0, old)
+    studies = Findings.of(store.evaluations(run_id)).studies
+    upside_down = Findings.of(reversed(store.evaluations(run_id))).studies
+    store.close()
+    for (study,) in (studies, upside_down):
+        points = study.curves["h", "finetune"]
+        assert {number: one.mean for number, one in points.items()} == {50: 0.7, 500: 0.7}
+        assert all(one.half_width is None for one in points.values()), "two settings are no two draws"
+
+
+def test_fewer_draws_made_later_are_not_filled_up_with_earlier_ones(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "drawn")
+    put_of_job(store, run_id, "five", 1.0, draws_of(5, 0.9))
+    put_of_job(store, run_id, "three", 2.0, draws_of(3, 0.6))
+    study = Findings.of(store.evaluations(run_id)).study("labels")
+    left = [row.job_id for row in store.evaluations(run_id)]
+    store.close()
+    assert left.count("five") == 2, "the store overwrites equal keys only"
+    assert study is not None
+    assert len(study.rows) == 3
+    assert study.curves["h", "linear"][10].mean == pytest.approx(0.6)
+
+
+def test_a_later_job_replaces_what_the_run_scored_at_its_end_and_leaves_other_studies_alone(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "scored")
+    at_end = [*layer_rows(), about(protocol="linear-adamw", layer="h", top1=0.8)]
+    put_of_job(store, run_id, run_id, 1.0, [*at_end, *layer_rows(step=230)])
+    put_of_job(store, run_id, "labels", 2.0, draws_of(2, 0.6))
+    put_of_job(store, run_id, "again", 3.0, [row | {"seed": 1} for row in layer_rows(worse=0.1)])
+    found = Findings.of(store.evaluations(run_id))
+    store.close()
+    again, before = found.study("layers", step=STEP), found.study("layers", step=230)
+    assert again is not None
+    assert before is not None
+    assert again.protocols == ["knn", "linear"]
+    assert again.best("linear") == pytest.approx(0.689)
+    assert before.best("linear") == 0.789
+    assert found.study("labels") is not None
 
 
 def test_curves_have_the_mean_and_the_t_interval_of_their_draws(findings: Findings) -> None:

@@ -42,7 +42,7 @@ async def test_at_120_by_36_the_sections_say_what_they_found_beside_the_one_that
         rank = next(line for line in lines if "rank of z" in line)
         assert "94 of" in rank
         assert "▁" in rank
-        for words in ("z tells less than h about 7 of 8", "60 images, t-SNE; 67 %", "1 picture of 2 files"):
+        for words in ("z tells clearly less than h about 7", "60 images, t-SNE; 67 %", "1 picture of 2 files"):
             assert any(words in line[:44] for line in lines), words
         for key in ("[ section", "e evaluate", "s checkpoint", "esc back", "q quit"):
             assert key in lines[-1]
@@ -54,7 +54,7 @@ async def test_every_section_is_one_key_away(runs: Path, size: tuple[int, int]) 
     shown = {
         "2": ("╭─ layers ", "▸78.9", "h is 14.9 points above z"),
         "3": ("╭─ accuracy over labels per class, % ", "60.0±5.0"),
-        "4": ("╭─ invariance ", "z tells less than h about 7 of 8 augmentations", "hue "),
+        "4": ("╭─ invariance ", "z tells clearly less than h about 7 of 8 augmentations", "hue "),
         "5": ("╭─ map of h · shapes, step 345 · t-SNE ", "c cat", "nearest in train: cat 0.97"),
         "6": ("╭─ files ", "labels.svg", "preview --run"),
         "1": ("╭─ health ", "rule: normal", "rank of z"),
@@ -197,7 +197,7 @@ async def test_long_sections_scroll_down_and_nothing_scrolls_sideways(runs: Path
     async with app.run_test(size=SMALL) as pilot:
         await open_learning(pilot)
         await pilot.press("4")
-        await wait_for_text(pilot, "z tells less than h about 7 of 8 augmentations")
+        await wait_for_text(pilot, "z tells clearly less than h about 7 of 8 augmentations")
         assert "* not in the run's augmentation" not in screen_text(app)
         for _ in range(12):
             await pilot.press("down")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.content import Content
@@ -14,8 +15,12 @@ from simclr_tui.learning_reader import LearningReader
 from simclr_tui.model import Learning, RunRow
 from tests.simclr_tui.learning_store import add_studied_run, put_health
 from tests.simclr_tui.support import add_run
+from trainer.augment import AugmentRecipe
 from trainer.evaluate_config import WAYS, EvaluateConfig
+from trainer.evaluation.invariance_draws import is_trained_with
+from trainer.evaluation.names import AUGMENTATIONS
 from trainer.paths import RUNS_DIR_VARIABLE
+from trainer.presets import load_preset, preset_names
 from trainer.store.runs import RunStore
 
 
@@ -133,14 +138,38 @@ def test_where_room_is_short_numbers_in_the_middle_are_left_out(most: int, kept:
 
 
 def test_invariance_is_told_in_a_sentence_over_what_the_run_was_trained_with(look: Look) -> None:
-    assert invariance.digest(look).plain == "z tells less than h about 7 of 8 augmentations"
+    assert invariance.digest(look).plain == "z tells clearly less than h about 7 of 8 augmentations"
     rows = lines(invariance.body(look, 75))
     (hue, varied) = [row for row in rows if row.startswith("hue")]
     assert [word for word in hue.split() if word[0].isdigit()] == ["0.80", "0.60", "0.15", "0.40", "0.55"]
     assert "0.08" in varied
     assert any(row.startswith("rotation *") for row in rows)
     plain = replace(look, row=replace(look.row, run=replace(look.row.run, config='{"blur_probability": 0}')))
-    assert invariance.digest(plain).plain == "z tells less than h about 6 of 7 augmentations"
+    assert invariance.digest(plain).plain == "z tells clearly less than h about 6 of 7 augmentations"
+
+
+def test_a_difference_that_may_be_noise_is_not_counted(look: Look) -> None:
+    study = look.study("invariance")
+    assert study is not None
+    near = {"hue": 0.51, "blur": 0.49}
+    rows = [
+        replace(row, value=near.get(row.protocol.removeprefix("tells-"), row.value)) if row.layer == "z" else row
+        for row in study.rows
+    ]
+    assert study.values("tells-")["hue", "h"] == 0.55
+    assert invariance.sentence(look, replace(study, rows=rows)).endswith("about 6 of 8 augmentations")
+
+
+@pytest.mark.parametrize("changes", [{}, {"blur_sigma_min": 2.0}, {"blur_kernel": 1}, {"crop_scale_min": 1.0}])
+@pytest.mark.parametrize("preset", preset_names())
+def test_invariance_is_over_the_augmentations_that_the_trainer_takes(
+    look: Look, preset: str, changes: dict[str, Any]
+) -> None:
+    config = load_preset(preset).config(**changes, **({"blur_sigma_max": 2.0} if changes else {}))
+    looked_at = replace(look, row=replace(look.row, run=replace(look.row.run, config=config.to_json())))
+    recipe = AugmentRecipe.from_config(config)
+    for name in AUGMENTATIONS:
+        assert invariance.is_trained_with(looked_at, name) == is_trained_with(name, recipe), name
 
 
 def test_the_map_is_told_with_its_neighbours_and_its_legend(look: Look) -> None:

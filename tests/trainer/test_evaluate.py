@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
@@ -77,6 +78,36 @@ def test_a_job_on_unlabelled_images_alone_is_refused_and_the_end_of_training_onl
     capsys.readouterr()
     assert evaluate(runs, store)[0] == 2
     assert f"--dataset: {reason}, so --what layers can't be scored; add" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["layers", "labels", "invariance", "finetune", "map"])
+def test_a_supervised_run_of_one_view_can_be_looked_at_in_every_way(
+    store: RunStore, runs: Path, tmp_path: Path, what: Literal["layers", "labels", "invariance", "finetune", "map"]
+) -> None:
+    root = write_folder(tmp_path / "own", train=6, test=6)
+    quick = ("--no-evaluate-at-end", "--health-every=0", "--hold-out=0", f"--dataset=folder:{root}")
+    assert train(runs, "--method=cross-entropy", "--views=1", *quick) == 0
+    short: dict[str, dict[str, Any]]
+    short = {"finetune": {"finetune_epochs": 1, "fractions": "100"}, "map": {"projection": "pca", "neighbours": 2}}
+    wish = EvaluateConfig(device="cpu", threads=1, what=what, **short.get(what, {}))
+    job_id = new_evaluate_run(store, store.find("a"), wish)
+    assert main(["--runs-dir", str(runs), "--run", job_id]) == 0
+    assert store.evaluations(store.find("a").id)
+    assert EvaluateConfig.from_json(store.run(job_id).config).step == store.checkpoints(store.find("a").id)[0].step
+
+
+def test_a_classifier_is_not_scored_on_the_classes_of_other_images(store: RunStore, runs: Path, tmp_path: Path) -> None:
+    few, many = write_folder(tmp_path / "few", train=6, test=2), tmp_path / "many"
+    for name in "abcdefgh":
+        for split in ("train", "test"):
+            shutil.copytree(few / split / "cat", many / split / name)
+    quick = ("--no-evaluate-at-end", "--health-every=0", "--hold-out=0", f"--dataset=folder:{few}")
+    assert train(runs, "--method=cross-entropy", "--views=1", *quick) == 0
+    wish = EvaluateConfig(device="cpu", threads=1, dataset=f"folder:{many}")
+    assert main(["--runs-dir", str(runs), "--run", new_evaluate_run(store, store.find("a"), wish)]) == 0
+    made = store.evaluations(store.find("a").id)
+    assert {row.layer for row in made} >= {"h", "logits"}
+    assert {row.protocol for row in made} == {"knn", "linear"}
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def test_settings_that_can_not_be_are_refused_in_one_sentence(settings: dict[str
 
 
 def test_lists_become_numbers() -> None:
-    config = EvaluateConfig(labels_per_class=" 10, 50,500", fractions="0.5, 1,100 ")
-    assert config.label_counts == (10, 50, 500)
-    assert config.label_fractions == pytest.approx((0.005, 0.01, 1.0))
+    assert EvaluateConfig(what="labels", labels_per_class=" 10, 50,500").label_counts == (10, 50, 500)
+    fractions = EvaluateConfig(what="finetune", fractions="0.5, 1,100 ").label_fractions
+    assert fractions == pytest.approx((0.005, 0.01, 1.0))
     assert EvaluateConfig().label_counts == ()
     assert EvaluateConfig().label_fractions == pytest.approx((0.01, 0.1, 1.0))
 
@@ -69,3 +69,17 @@ def test_an_evaluation_of_an_older_version_is_the_one_that_it_was() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(ConfigError, match="--temperature: no such setting"):
         EvaluateConfig.from_values({"temperature": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"seeds": 3}, "--seeds: belongs to --what labels; leave it out, or ask for that"),
+        ({"what": "map", "tutorial_probe": True}, "--tutorial-probe: belongs to --what layers"),
+        ({"what": "labels", "projection": "pca"}, "--projection: belongs to --what map"),
+        ({"limit_per_class": 3}, "--limit-per-class: limits another --dataset"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        EvaluateConfig(**settings)

@@ -142,3 +142,14 @@ def test_a_supervised_run_takes_settings_and_evaluations_like_any_that_trains(st
     assert PretrainConfig.from_json(change_settings(store, run, {"num_workers": 5}).config).num_workers == 5
     with pytest.raises(UsageError, match="checkpoint"):
         new_evaluate_run(store, run, EvaluateConfig())
+
+
+def test_a_last_batch_of_one_image_of_one_view_is_refused_before_training(
+    store: RunStore, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--dataset=shapes", "--limit-per-class=3", "--limit-test-per-class=2", "--limit-images=29"]
+    options += ["--image-size=16", "--backbone=resnet-narrow", "--num-workers=0", "--threads=1", "--device=cpu"]
+    options += ["--method=cross-entropy", "--views=1", "--hold-out=0", "--no-drop-last", "--batch-size=4", "--epochs=1"]
+    assert main(["--runs-dir", str(runs), *options]) == 2
+    assert "--batch-size: 4 leaves one image for the last batch" in capsys.readouterr().err
+    assert store.steps(store.runs()[0].id) == []

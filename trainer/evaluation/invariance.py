@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from trainer.evaluation import invariance_report
-from trainer.evaluation.invariance_draws import CATEGORIES
+from trainer.evaluation.invariance_draws import CATEGORIES, POINTS
 from trainer.evaluation.invariance_features import Study, features_under, images_of
 from trainer.evaluation.invariance_measures import tells, varies
 from trainer.evaluation.names import AUGMENTATIONS, LAYERS, TELLS, VARIES
@@ -75,7 +75,9 @@ def _measure_one(study: Study, name: str) -> Iterator[dict[str, Any]]:
     for layer in study.layers:
         features_NVD = features.pop(layer)
         begun = time.perf_counter()
-        told = tells(features_NVD, targets_NVT, study.split, check, cases=CATEGORIES.get(name, 0))
+        told = tells(
+            features_NVD, targets_NVT, study.split, check, cases=CATEGORIES.get(name, 0), as_point=name in POINTS
+        )
         seconds = time.perf_counter() - begun
         about = {"images": len(study.split.score), "seconds": seconds}
         yield {"protocol": TELLS + name, "layer": layer, "value": told, **about}

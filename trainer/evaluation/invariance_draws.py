@@ -21,6 +21,9 @@ from trainer.augment_kornia import augment_batch
 CATEGORIES = {"flip": 2, "grayscale": 2, "rotation": 4}
 """Augmentations that are drawn from so many cases, all equally likely; of the others a number is drawn."""
 
+POINTS = frozenset({"hue"})
+"""Augmentations whose numbers are the coordinates of one point, in one unit, and are judged together."""
+
 JITTER = ("brightness", "contrast", "saturation", "hue")
 """The operations in the order of `AugmentRecipe.strengths`."""
 
@@ -55,24 +58,26 @@ def alone(name: str, recipe: AugmentRecipe) -> AugmentRecipe:
 
 
 def has_strength(name: str, recipe: AugmentRecipe) -> bool:
-    """Whether the recipe says how strong an augmentation is; where not, `alone` takes SimCLR's strength."""
+    """Whether the recipe says how strong an augmentation is; where not, `alone` takes SimCLR's strength.
+
+    A strength that is never used, because the probability is 0, says nothing of the run: it is a setting's default.
+    """
     if name == "crop":
         return recipe.scale[0] < 1
     if name in JITTER:
-        return recipe.strengths[JITTER.index(name)] > 0
+        return recipe.jitter_probability > 0 and recipe.strengths[JITTER.index(name)] > 0
     if name == "blur":
-        return recipe.sigma[0] < recipe.sigma[1] and recipe.blur_kernel_size > 1
+        return recipe.blur_probability > 0 and recipe.sigma[0] < recipe.sigma[1] and recipe.blur_kernel_size > 1
     return True
 
 
 def is_trained_with(name: str, recipe: AugmentRecipe) -> bool:
     """Whether a run with this recipe saw the augmentation at all."""
-    if name == "rotation" or not has_strength(name, recipe):
-        return False
-    if name == "crop":
-        return True
-    probability: float = getattr(recipe, f"{'jitter' if name in JITTER else name}_probability")
-    return probability > 0
+    if name == "flip":
+        return recipe.flip_probability > 0
+    if name == "grayscale":
+        return recipe.grayscale_probability > 0
+    return name != "rotation" and has_strength(name, recipe)
 
 
 def views_of(name: str, images_u8_BCHW: Tensor, uniforms_BVK: Tensor, recipe: AugmentRecipe) -> tuple[Tensor, Tensor]:
@@ -87,7 +92,8 @@ def views_of(name: str, images_u8_BCHW: Tensor, uniforms_BVK: Tensor, recipe: Au
     Returns:
         Normalised views, float32 (V·B, 3, S, S) on the images' device, and their targets, float32 (V·B, T) on the
         CPU: the log of the crop's part of the area and its centre (0 to 1), the factor of a colour operation, the
-        sigma of the blur in pixels, or the number of the case that was drawn (mirrored, gray, quarter turns).
+        sine and the cosine of the hue's shift, the sigma of the blur in pixels, or the number of the case that was
+        drawn (mirrored, gray, quarter turns).
     """
     height, width = images_u8_BCHW.shape[-2:]
     uniforms_MK = view_major(uniforms_BVK)
@@ -108,6 +114,10 @@ def _targets(name: str, parameters: ViewParameters, height: int, width: int) -> 
             (parameters.top + parameters.height / 2) / height,
         )
         return torch.stack(columns, dim=1)
+    if name == "hue":
+        # Half a turn either way is the same colour, so the shift is a point of the circle and not of a line.
+        angle_M = 2 * math.pi * parameters.hue.float()
+        return torch.stack((angle_M.sin(), angle_M.cos()), dim=1)
     values_M: Tensor = parameters.sigma if name == "blur" else getattr(parameters, name)
     return values_M[:, None].float()
 

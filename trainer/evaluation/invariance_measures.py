@@ -53,14 +53,16 @@ def tells(
     check: Callable[[], None],
     *,
     cases: int = 0,
+    as_point: bool = False,
 ) -> float:
     """How well a linear function of the features predicts what was drawn, on images that it has not seen.
 
     1 is perfectly, 0 is no better than the mean or a guess; what is below 0 counts as 0. Numbers are predicted by
-    ridge regression and judged by R², the mean over the T numbers. Cases are predicted by logistic regression, and
-    their accuracy a is rescaled to (a − 1/cases) / (1 − 1/cases). The strength of either is chosen on images that
-    are held out of the fit, and the fit then repeated on both. After Chen et al. 2020 (arXiv 2002.05709, table 3),
-    who predict which transformation was applied from h and from z.
+    ridge regression and judged by R²: the mean over the T numbers or, where they make a point, one R² of its squared
+    distances. Cases are predicted by logistic regression, and their accuracy a is rescaled to
+    (a − 1/cases) / (1 − 1/cases). The strength of either is chosen on images that are held out of the fit, and the
+    fit then repeated on both. After Chen et al. 2020 (arXiv 2002.05709, table 3), who predict which transformation
+    was applied from h and from z.
 
     Args:
         features_NVD: floating, on the CPU or a device.
@@ -68,10 +70,14 @@ def tells(
         split: which images are for what.
         check: called between fits; it may raise to stop.
         cases: how many there are, all equally likely; 0 where numbers were drawn.
+        as_point: the T numbers are the coordinates of one point, in one unit. A coordinate that hardly varies then
+            hardly counts, as the cosine of a small angle, where the mean would give it as much weight as the others.
     """
-    predict = _predict_cases if cases else _predict_numbers
-    reached = predict(features_NVD, targets_NVT, split, check, cases)
-    return max(0.0, (reached - 1 / cases) / (1 - 1 / cases) if cases else reached)
+    if cases:
+        reached = _predict_cases(features_NVD, targets_NVT, split, check, cases)
+        return max(0.0, (reached - 1 / cases) / (1 - 1 / cases))
+    judge = _point_r_squared if as_point else r_squared
+    return max(0.0, _predict_numbers(features_NVD, targets_NVT, split, check, judge))
 
 
 def varies(features_NVD: Tensor) -> float | None:
@@ -103,9 +109,13 @@ def varies(features_NVD: Tensor) -> float | None:
 
 
 def _predict_numbers(
-    features_NVD: Tensor, targets_NVT: Tensor, split: ImageSplit, check: Callable[[], None], _cases: int
+    features_NVD: Tensor,
+    targets_NVT: Tensor,
+    split: ImageSplit,
+    check: Callable[[], None],
+    judge: Callable[[Tensor, Tensor], float],
 ) -> float:
-    """R² on the scored images."""
+    """R² on the scored images, by one of its kinds."""
 
     def rows(*parts: Tensor) -> tuple[Tensor, Tensor]:
         which = torch.cat(parts)
@@ -115,10 +125,18 @@ def _predict_numbers(
     quality = {}
     for strength in STRENGTHS:
         check()
-        quality[strength] = r_squared(problem.solve(strength).predict(held_out_MD), held_out_MT)
+        quality[strength] = judge(problem.solve(strength).predict(held_out_MD), held_out_MT)
     fitted = RidgeProblem(*rows(split.fit, split.choose)).solve(max(quality, key=quality.__getitem__))
     scored_MD, scored_MT = rows(split.score)
-    return r_squared(fitted.predict(scored_MD), scored_MT)
+    return judge(fitted.predict(scored_MD), scored_MT)
+
+
+def _point_r_squared(predicted_MT: Tensor, targets_MT: Tensor) -> float:
+    """1 − Σ‖y − ŷ‖² / Σ‖y − ȳ‖²; 0 where the point does not vary (scikit-learn's `variance_weighted`)."""
+    targets_MT = targets_MT.double()
+    total = (targets_MT - targets_MT.mean(dim=0)).square().sum()
+    residual = (targets_MT - predicted_MT).square().sum()
+    return torch.where(total > 0, 1 - residual / total, 0.0).item()
 
 
 def _predict_cases(

@@ -9,7 +9,7 @@ from rich.table import Table
 from trainer.augment import AugmentRecipe
 from trainer.evaluation.invariance_draws import has_strength, is_trained_with
 from trainer.evaluation.layers import layer_names
-from trainer.evaluation.names import AUGMENTATIONS, LAYERS, TELLS, VARIES
+from trainer.evaluation.names import AUGMENTATIONS, CLEAR_DIFFERENCE, LAYERS, TELLS, VARIES
 from trainer.evaluation.subject import Subject
 
 Figures = dict[tuple[str, str], float | None]
@@ -64,12 +64,13 @@ def in_words(told: Figures, varied: Figures, layers: Sequence[str], trained: Seq
         return ""
     names = list(trained) or [name for name in AUGMENTATIONS if name != "rotation"]
     pairs = [(told[name, "h"] or 0.0, told[name, last] or 0.0) for name in names]
-    fewer = sum(after < before for before, after in pairs)
+    fewer = sum(before - after > CLEAR_DIFFERENCE for before, after in pairs)
     before, after = (fmean(column) for column in zip(*pairs, strict=True))
     known = [(varied[name, "h"], varied[name, last]) for name in names]
     parts = [(of_h, of_last) for of_h, of_last in known if of_h is not None and of_last is not None]
     kind = "augmentations that the run was trained with" if trained else "augmentations"
-    sentence = f"{last} tells less than h about {fewer} of {len(names)} {kind} (mean {before:.2f} → {after:.2f})"
+    sentence = f"{last} tells clearly less than h about {fewer} of {len(names)} {kind}"
+    sentence += f" (mean {before:.2f} → {after:.2f})"
     if parts:
         before, after = (fmean(column) for column in zip(*parts, strict=True))
         sentence += f"; of its variance {100 * after:.0f} % lies within an image's views, of h's {100 * before:.0f} %"

@@ -100,8 +100,8 @@ def _score(subject: Subject, features: LayerFeatures) -> Iterator[dict[str, Any]
         begun = time.perf_counter()
         row = way()
         yield {"protocol": protocol, "images": len(test), "seconds": time.perf_counter() - begun, **row}
-    if x.layer == "logits":
-        hits = x.test_ND.topk(min(5, classes), dim=1).indices == test.labels[:, None]
+    if x.layer == "logits" and not subject.wish.dataset:  # its classes are those of the run's own data set
+        hits = x.test_ND.topk(min(5, x.test_ND.shape[1]), dim=1).indices == test.labels[:, None]
         top1, top5 = (hits[:, :k].any(dim=1).double().mean().item() for k in (1, 5))
         train_top1 = (x.train_ND.argmax(dim=1) == train.labels).double().mean().item()
         figures = {"top1": top1, "top5": top5, "train_top1": train_top1}

@@ -39,6 +39,11 @@ TELLS = "tells-"
 """Prefix of a protocol whose `value` says how well a layer's features predict an augmentation's parameters: 1
 wholly, 0 no better than chance."""
 
+CLEAR_DIFFERENCE = 0.05
+"""Two layers that differ by less in what they tell count as equal. At 2,000 images the standard error of a figure is
+up to 0.035: the accuracy over 400 held-out images with two views each, which is stretched twofold where a guess is
+right half the time."""
+
 VARIES = "varies-"
 """Prefix of a protocol whose `value` is the part of the variance of a layer's features that lies within an image's
 own views under one augmentation: 0 is invariant."""

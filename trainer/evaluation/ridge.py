@@ -24,10 +24,18 @@ class Ridge:
     """float64, of the features that were fitted to, as the two below."""
     scale_D: Tensor
     target_mean_T: Tensor
+    low_T: Tensor
+    """Smallest target that was fitted to."""
+    high_T: Tensor
 
     def predict(self, features_ND: Tensor) -> Tensor:
-        """The targets that the features speak for, float64 (N, T)."""
-        return (features_ND.double() - self.mean_D) * self.scale_D @ self.weight_DT + self.target_mean_T
+        """The targets that the features speak for, float64 (N, T), none beyond those that were fitted to.
+
+        A feature that is 0 for nearly all rows, as behind a ReLU, may lie fifty deviations off in the next one; a few
+        such rows would cost the whole of R².
+        """
+        free_NT = (features_ND.double() - self.mean_D) * self.scale_D @ self.weight_DT + self.target_mean_T
+        return free_NT.clamp(self.low_T, self.high_T)
 
 
 class RidgeProblem:
@@ -44,6 +52,7 @@ class RidgeProblem:
         self._x_ND = (features_ND.double() - self._mean_D) * self._scale_D
         self._target_mean_T = targets_NT.double().mean(dim=0)
         self._y_NT = targets_NT.double() - self._target_mean_T
+        self._range_T = targets_NT.double().aminmax(dim=0)
         rows, features = self._x_ND.shape
         self._is_dual = features > rows
         self._gram = self._x_ND @ self._x_ND.T if self._is_dual else self._x_ND.T @ self._x_ND
@@ -55,7 +64,7 @@ class RidgeProblem:
         damped.diagonal().add_(strength * len(self._x_ND))
         solution = torch.cholesky_solve(self._right, torch.linalg.cholesky(damped))
         weight_DT = self._x_ND.T @ solution if self._is_dual else solution
-        return Ridge(weight_DT, self._mean_D, self._scale_D, self._target_mean_T)
+        return Ridge(weight_DT, self._mean_D, self._scale_D, self._target_mean_T, *self._range_T)
 
 
 def r_squared(predicted_NT: Tensor, targets_NT: Tensor) -> float:

@@ -26,6 +26,7 @@ from trainer.model import SimCLRModel, build_model
 from trainer.paths import run_dir
 
 FEATURE_BATCH = 512
+_INSIST_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -118,7 +119,8 @@ class Subject:
         self.job.control.check()
 
     def put(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Write figures, each with protocol and layer and what was measured; what they share is filled in. Commits.
+        """Write figures, each with protocol and layer and what was measured; what they share is filled in. Commits,
+        and waits for space where the disk is full.
 
         Returns:
             The rows as they are in the store.
@@ -131,8 +133,14 @@ class Subject:
             "job_id": self.job.run.id,
         }
         made = [about | row for row in rows]
-        self.job.store.put_evaluations(self.source_id, made)
-        return made
+        while True:
+            try:
+                self.job.store.put_evaluations(self.source_id, made)
+            except StoreError as error:  # a day of training must not end as failed for a full disk
+                self.job.reporter.note(f"figures not written ({error}); the evaluation waits, free some space")
+                self.job.control.wait(_INSIST_SECONDS)
+            else:
+                return made
 
     def folder(self) -> Path:
         """Where files of this evaluation go; made if need be. Those of a transfer lie apart from the run's own."""

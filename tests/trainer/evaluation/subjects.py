@@ -1,13 +1,17 @@
 """Checkpoints to evaluate: a small untrained network on images that tell their class by their colour."""
 
 import dataclasses
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from trainer.config import PretrainConfig
-from trainer.control import Control
+from trainer.control import Control, EndRequested
 from trainer.data import Dataset
 from trainer.data.split import ImageSource, Split, TensorImages
 from trainer.device import Machine
@@ -133,3 +137,30 @@ def figures(store: RunStore, subject: Subject) -> dict[tuple[Any, ...], tuple[An
         )
         for row in rows
     }
+
+
+class EndingReporter(LineReporter):
+    """Sends this process a SIGTERM as soon as so much is done."""
+
+    def __init__(self, done: int) -> None:
+        """Args: what `progress` is told when it ends."""
+        super().__init__()
+        self._last = done
+
+    def progress(self, stage: str, done: int, total: int, detail: str) -> None:
+        """Count, and end."""
+        if done == self._last:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@contextmanager
+def ended_by_sigterm(subject: Subject) -> Iterator[None]:
+    """Inside, the subject's job listens to signals and is expected to give way to one."""
+    before = {number: signal.getsignal(number) for number in (15, 2, signal.SIGUSR1, signal.SIGHUP)}
+    subject.job.control.listen()
+    try:
+        with pytest.raises(EndRequested):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

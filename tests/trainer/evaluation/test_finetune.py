@@ -1,7 +1,6 @@
 """Fine-tuning jobs: what they learn from, what they score, and what an interruption leaves."""
 
 import dataclasses
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainer.evaluation.subjects import GuardedSplit, colours, figures, make_subject
+from tests.trainer.evaluation.subjects import (
+    EndingReporter,
+    GuardedSplit,
+    colours,
+    ended_by_sigterm,
+    figures,
+    make_subject,
+)
 from trainer.augment import normalise
-from trainer.control import EndRequested
 from trainer.data.split import Split
 from trainer.errors import ConfigError
 from trainer.evaluate_config import EvaluateConfig
@@ -19,7 +24,6 @@ from trainer.evaluation import finetune
 from trainer.evaluation.finetune import accuracy, plan, run
 from trainer.evaluation.finetune_steps import Classifier, Part, new_classifier, train
 from trainer.evaluation.subject import Subject
-from trainer.report import LineReporter
 from trainer.run import main
 from trainer.start import new_evaluate_run
 from trainer.store import RunStore
@@ -159,29 +163,6 @@ def test_weights_do_not_depend_on_the_labels_of_test(store: RunStore, monkeypatc
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-class EndingReporter(LineReporter):
-    """Sends this process a SIGTERM as soon as so many epochs are done."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self._epochs = epochs
-
-    def progress(self, stage: str, done: int, total: int, detail: str) -> None:
-        """Count, and end."""
-        if done == self._epochs:
-            signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Puts back what a job listens to."""
-    before = {number: signal.getsignal(number) for number in (15, 2, signal.SIGUSR1, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize(("epochs", "rows"), [(2, 0), (4, 1), (10, 3)])
 def test_an_interrupted_job_goes_on_with_the_parts_that_are_missing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, epochs: int, rows: int
@@ -189,8 +170,7 @@ def test_an_interrupted_job_goes_on_with_the_parts_that_are_missing(
     whole = subject_of(store)
     run(whole)
     ended = subject_of(store, reporter=EndingReporter(epochs))
-    ended.job.control.listen()
-    with pytest.raises(EndRequested):
+    with ended_by_sigterm(ended):
         run(ended)
     assert len(figures(store, ended)) == rows
     trained: list[str] = []

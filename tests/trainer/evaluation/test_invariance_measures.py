@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import r2_score
 from torch import Tensor
 
 from trainer.data.split import go_on
-from trainer.evaluation.invariance_measures import MIN_IMAGES, ImageSplit, tells, varies
+from trainer.evaluation.invariance_measures import MIN_IMAGES, ImageSplit, _point_r_squared, tells, varies
 from trainer.evaluation.ridge import RidgeProblem, r_squared
 
 IMAGES, VIEWS, FEATURES = 300, 2, 24
@@ -39,6 +40,20 @@ def test_a_signal_under_as_much_noise_is_half_told() -> None:
     targets = noise(IMAGES, VIEWS, 1, seed=1)
     told = tells(targets + noise(IMAGES, VIEWS, 1), targets, SPLIT, go_on)
     assert told == pytest.approx(0.5, abs=0.12)
+
+
+def test_a_coordinate_of_a_point_that_hardly_varies_hardly_counts() -> None:
+    angle = 0.3 * noise(IMAGES, VIEWS, 1, seed=1).clamp(-2, 2)
+    targets = torch.cat([angle.sin(), angle.cos()], dim=2)
+    assert tells(angle, targets, SPLIT, go_on, as_point=True) > 0.9
+    assert tells(angle, targets, SPLIT, go_on) < 0.6, "the control: the mean gives the cosine half of the weight"
+
+
+def test_a_points_r_squared_is_scikit_learns_by_variance() -> None:
+    targets, errors = noise(50, 3, seed=1) * torch.tensor([1.0, 5.0, 0.1]), noise(50, 3, seed=2)
+    expected = r2_score(targets, targets + errors, multioutput="variance_weighted")
+    assert _point_r_squared(targets + errors, targets) == pytest.approx(expected, abs=1e-6)
+    assert _point_r_squared(errors, torch.ones(50, 3)) == 0
 
 
 @pytest.mark.parametrize("cases", [2, 4])

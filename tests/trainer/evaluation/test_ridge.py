@@ -27,7 +27,10 @@ def test_predictions_are_those_of_scikit_learn(rows: int, features: int, strengt
     scaler = StandardScaler().fit(x_ND.double().numpy())
     reference = SklearnRidge(alpha=strength * rows, solver="svd")
     reference.fit(scaler.transform(x_ND.double().numpy()), y_NT.double().numpy())
-    expected = reference.predict(scaler.transform(new_ND.double().numpy()))
+    # Nothing is predicted beyond what was fitted to.
+    expected = reference.predict(scaler.transform(new_ND.double().numpy())).clip(
+        y_NT.numpy().min(0), y_NT.numpy().max(0)
+    )
     found = RidgeProblem(x_ND, y_NT).solve(strength).predict(new_ND)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
 
@@ -57,3 +60,16 @@ def test_r_squared_is_that_of_scikit_learn() -> None:
 def test_a_target_that_does_not_vary_counts_as_nothing_to_predict() -> None:
     y_NT = torch.stack([torch.arange(6.0), torch.full((6,), 2.0)], dim=1)
     assert r_squared(y_NT.double(), y_NT) == 0.5
+
+
+def test_a_feature_that_nearly_never_speaks_does_not_drown_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    plain = torch.randn(600, 3, generator=generator)
+    targets = plain[:, :1].clamp(-2, 2)
+    rare = torch.zeros(600, 1)
+    rare[5], rare[500:503] = 0.01, 5.0
+    features = torch.cat((plain, rare), dim=1)
+    fitted = RidgeProblem(features[:400], targets[:400]).solve(1e-5)
+    free = (features[400:].double() - fitted.mean_D) * fitted.scale_D @ fitted.weight_DT + fitted.target_mean_T
+    assert r_squared(free, targets[400:]) < 0.9
+    assert r_squared(fitted.predict(features[400:]), targets[400:]) > 0.9
