@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from simclr_tui.app import DashboardApp
+from trainer.store.reader import StoreReader
+from trainer.store.records import TRAINED_KINDS
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -19,14 +21,29 @@ PICTURES: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
     "compare-120x36": ((120, 36), ("down", "space", "up")),
     "new-run-120x36": ((120, 36), ("n",)),
     "help-120x36": ((120, 36), ("question_mark",)),
+    "evaluate-120x36": ((120, 36), ("e",)),
+    "learning-layers-120x36": ((120, 36), ("v", "2")),
+    "learning-labels-120x36": ((120, 36), ("v", "3")),
+    "learning-invariance-120x36": ((120, 36), ("v", "4")),
+    "learning-map-120x36": ((120, 36), ("v", "5")),
+    "learning-health-80x24": ((80, 24), ("v",)),
 }
 """Name of each picture: the terminal's size, and the keys that lead to it."""
+
+
+def most_evaluated(runs: Path) -> str:
+    """The run with the most evaluations, which has something to show on every screen."""
+    reader = StoreReader.open(runs)
+    trained = [run.id for run in reader.runs() if run.kind in TRAINED_KINDS]
+    chosen = max(trained, key=lambda run_id: len(reader.evaluations(run_id)))
+    reader.close()
+    return chosen
 
 
 async def take(runs: Path, name: str) -> None:
     """Open the dashboard, press the keys, and save what is shown."""
     size, keys = PICTURES[name]
-    app = DashboardApp(runs)
+    app = DashboardApp(runs, select=most_evaluated(runs))
     async with app.run_test(size=size) as pilot:
         await pilot.pause(1.5)
         for key in keys:

@@ -57,13 +57,13 @@ class DashboardApp(App[str]):
         """The colours of runs, for themes that don't name them."""
         return dict(run_variables(dark=self.current_theme.dark))
 
-    def on_mount(self) -> None:
-        """Show the main screen and start to read."""
+    async def on_mount(self) -> None:
+        """Show the main screen, and start to read once it can take what is read."""
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         if constants.DEFAULT_THEME == "textual-dark":  # nobody chose another one by $TEXTUAL_THEME
             self.theme = DARK.name
-        self.push_screen(MainScreen())
+        await self.push_screen(MainScreen())
         self.run_worker(self.feed.run, thread=True, group="feed", exit_on_error=False)
         self.set_interval(_REAP_SECONDS, self.actions.reap)
 

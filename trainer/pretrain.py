@@ -2,8 +2,9 @@
 
 import json
 
+from trainer.backbones import build_encoder
 from trainer.clock import RunClock
-from trainer.config import PretrainConfig
+from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
 from trainer.device import Machine, differences, fingerprint, prepare
@@ -40,6 +41,8 @@ def pretrain(job: Job) -> None:
     )
     with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
         _record_fingerprint(job, config, machine)
+        if config.backbone.startswith(TIMM):
+            build_encoder(config)  # refuses what timm can't build before a data set is downloaded for it
         job.reporter.note(f"loading {config.dataset}")
         dataset = load_dataset(config, job.warn, check=job.control.check)
         training, state = _build(job, config, machine, dataset)

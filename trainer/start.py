@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from trainer.config import FOLDER, PretrainConfig
+from trainer.config import FOLDER, TIMM, PretrainConfig
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.process import identity, launch, making_runs, wait_until_free
@@ -43,6 +44,8 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
     )
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
+    if config.backbone.startswith(TIMM) and find_spec("timm") is None:
+        raise ConfigError("backbone", f"{config.backbone} needs `pip install 'simclr-tui[timm]'`; or choose resnet18")
     return store.create_run(
         kind=config.kind,
         name=name or _default_name(store, config, preset),
@@ -71,6 +74,8 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     if config.step and config.step not in steps:
         there_are = ", ".join(map(str, sorted(steps)))
         raise ConfigError("step", f"{source.name} has no checkpoint of step {config.step}; it has {there_are}")
+    if config.projection == "umap" and find_spec("umap") is None:
+        raise ConfigError("projection", "umap needs `pip install 'simclr-tui[umap]'`; or choose tsne or pca")
     config = dataclasses.replace(
         config,
         run=source.id,

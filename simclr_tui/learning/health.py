@@ -39,7 +39,7 @@ _FIGURES = (
     _Figure("std_h", "spread of h", "away from 0"),
     _Figure("spread_h", "variation of h", f"over {judge.SPREAD_H:g}; 0 is dead"),
     _Figure("alignment", "alignment", "near 0; 2 is chance"),
-    _Figure("uniformity", "uniformity", "−2 or below; 0 is collapse"),
+    _Figure("uniformity", "uniformity", "under −0.5, falling; 0 is collapse"),
     _Figure("similarity_positive", "positive similarity", "near 1, above the next"),
     _Figure("similarity_negative", "negative similarity", "near 0"),
 )

@@ -25,6 +25,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.timeout(300)
 def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     """It stays full over checkpoints and the ends of epochs, and the log lies on it too."""
     runs = small_disk / "runs"

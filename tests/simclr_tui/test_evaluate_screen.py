@@ -50,9 +50,9 @@ def job_of(runs: Path, job_id: str) -> Run:
 
 
 async def open_window(pilot: Pilot[str]) -> None:
-    await wait_for_text(pilot, "▸● subject", "finished · epoch 15/15")
+    # The chance level is drawn once the run's curves were read, and its checkpoints with them.
+    await wait_for_text(pilot, "▸● subject", "finished · epoch 15/15", "chance 5.54")
     await pilot.press("e")
-    # The checkpoints come with the next poll, and until then there is none to choose.
     await wait_for_text(pilot, "Evaluate subject", "‹ newest")
 
 

@@ -1,5 +1,6 @@
 """Two evaluations that would make the same figures don't go on at once."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from tests.trainer.test_process import RUN as JOB
 from tests.trainer.test_process import holder as hold
 from trainer.config import PretrainConfig
-from trainer.errors import UsageError
+from trainer.errors import ConfigError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.process import identity
 from trainer.start import new_evaluate_run, new_pretrain_run
@@ -120,3 +121,15 @@ def test_a_job_whose_process_died_stands_in_nobodys_way(store: RunStore, source:
     job_id = new_evaluate_run(store, source, EvaluateConfig())
     store.lifecycle(job_id, "started", "started", **identity().columns())
     assert new_evaluate_run(store, source, EvaluateConfig()) != job_id
+
+
+def test_what_is_not_installed_is_told_before_a_job_is_made(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ConfigError, match=r"--backbone: timm:vit_tiny_patch16_224 needs `pip install"):
+        new_pretrain_run(store, PretrainConfig(backbone="timm:vit_tiny_patch16_224", dataset="shapes"))
+    source = store.run(new_pretrain_run(store, PretrainConfig(dataset="shapes")))
+    store.put_checkpoint({"run_id": source.id, "step": 1, "epoch": 1, "path": "x", "bytes": 1, "sha256": "0"})
+    with pytest.raises(ConfigError, match=r"--projection: umap needs `pip install"):
+        new_evaluate_run(store, source, EvaluateConfig(what="map", projection="umap"))
+    assert [run.id for run in store.runs()] == [source.id]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
@@ -112,7 +113,7 @@ def _show(subject: Subject, rows: list[dict[str, Any]]) -> None:
     """Print the accuracies, layer by protocol."""
     dataset = subject.dataset
     kind = "synthetic images" if dataset.synthetic else "images"
-    table = Table(title=f"{dataset.name}: accuracy on {len(subject.test):,} test {kind}, %")
+    table = Table(title=escape(f"{dataset.name}: accuracy on {len(subject.test):,} test {kind}, %"))
     table.add_column("features")
     figures = {(row["layer"], row["protocol"]): row["top1"] for row in rows}
     made = [protocol for protocol in PROTOCOLS if any(row["protocol"] == protocol for row in rows)]
