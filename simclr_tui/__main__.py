@@ -4,11 +4,10 @@ A mistake is one sentence on stderr and its exit code; a traceback is only ever 
 """
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
-from trainer.errors import ExitCode, TrainerError
+from trainer.entry import answer
 from trainer.paths import runs_dir
 
 _COMMANDS = {
@@ -27,19 +26,7 @@ _COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        code = _do(words)
-        sys.stdout.flush()
-    except TrainerError as error:
-        print(f"simclr-tui: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.SIGINT
-    except BrokenPipeError:
-        # Whoever read the output has had enough; the interpreter must not complain about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FINISHED
-    return code
+    return answer(lambda: _do(words))
 
 
 def _only_folder(words: list[str]) -> str | None:

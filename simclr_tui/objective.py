@@ -2,7 +2,7 @@
 
 import json
 
-from trainer.chance import ChanceLevels, chance_levels
+from trainer.chance import ChanceLevels, contrastive_chance
 from trainer.store.records import TRAINED_KINDS, Run
 
 
@@ -14,8 +14,7 @@ def method_of(run: Run) -> str:
 def loss_chance(run: Run) -> float | None:
     """The loss of features that know nothing; None where it is no plain function of the batch size.
 
-    SupCon has it in common with SimCLR: with all similarities equal each positive costs ln(VN − 1). That of
-    cross-entropy depends on the number of classes, and without negatives there is nothing to lose against.
+    That of cross-entropy depends on the number of classes, and without negatives there is nothing to lose against.
     """
     levels = _levels(run)
     return levels.loss if levels is not None else None
@@ -27,8 +26,8 @@ def accuracy_chance(run: Run) -> ChanceLevels | None:
 
 
 def _levels(run: Run) -> ChanceLevels | None:
-    config = json.loads(run.config)
-    is_contrastive = method_of(run) in ("simclr", "supcon") and config.get("negatives", True)
-    if not is_contrastive or not run.batch_size:
+    if not run.batch_size:
         return None
-    return chance_levels(run.batch_size, config.get("views", 2))
+    config = json.loads(run.config)
+    negatives = config.get("negatives", True)
+    return contrastive_chance(method_of(run), run.batch_size, config.get("views", 2), negatives=negatives)

@@ -21,6 +21,15 @@ class ChanceLevels:
     """Mean position of the positive, counted from 1: the middle of 2N − 1 places, which is N."""
 
 
+def contrastive_chance(method: str, batch_size: int, views: int, *, negatives: bool) -> ChanceLevels | None:
+    """The chance levels of what a run minimises; None where it is no contrastive loss with negatives.
+
+    SupCon has the loss in common with SimCLR: with all similarities equal each positive costs ln(VN − 1). Its
+    accuracies have none, since labels decide what is a hit.
+    """
+    return chance_levels(batch_size, views) if method in ("simclr", "supcon") and negatives else None
+
+
 def chance_levels(batch_size: int, views: int = 2) -> ChanceLevels:
     """The chance levels of a batch of `batch_size` images, that is V·N views, where an image's own are its positives.
 

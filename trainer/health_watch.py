@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from trainer import health
-from trainer.chance import chance_levels
+from trainer.chance import ChanceLevels, contrastive_chance
 from trainer.config import PretrainConfig
 from trainer.data import Dataset
 from trainer.device import Machine
@@ -197,17 +197,19 @@ class HealthWatch:
             probe_test=probe[1],
         )
 
+    def _chance(self) -> ChanceLevels | None:
+        config = self._config
+        return contrastive_chance(config.method, config.batch_size, config.views, negatives=config.negatives)
+
     def _loss_chance(self) -> float | None:
-        if not self._config.negatives:  # a loss of attraction alone has no chance level
-            return None
         if self._config.method == "cross-entropy":
             return math.log(self._classes) if self._classes else None
-        return chance_levels(self._config.batch_size, self._config.views).loss
+        chance = self._chance()
+        return chance.loss if chance is not None else None
 
     def _top1_chance(self) -> float | None:
-        if self._config.method != "simclr" or not self._config.negatives:
-            return None
-        return chance_levels(self._config.batch_size, self._config.views).acc_top1
+        chance = self._chance() if self._config.method == "simclr" else None
+        return chance.acc_top1 if chance is not None else None
 
     def _probe(self) -> tuple[float | None, float | None]:
         """Accuracy of the linear probe of h on what it was fitted to and on test, at the latest step scored."""

@@ -50,7 +50,7 @@ def knn_accuracy(
     top1 = torch.zeros((), dtype=torch.int64, device=bank.device)
     top5 = torch.zeros_like(top1)
     for queries_chunk, labels_chunk in zip(torch.split(queries, rows), torch.split(query_labels, rows), strict=True):
-        neighbours = _nearest(queries_chunk @ bank.T, k)
+        neighbours = nearest_columns(queries_chunk @ bank.T, k)
         rank = _rank_of_class(bank_labels[neighbours], labels_chunk)
         top1 += (rank <= 1).sum()
         top5 += (rank <= 5).sum()
@@ -70,7 +70,7 @@ def _check(name: str, features: Tensor, labels: Tensor, classes: int) -> None:
         raise NonFiniteError(f"{name} of kNN holds NaN or infinity, so nothing is near; use an earlier checkpoint")
 
 
-def _nearest(similarities: Tensor, k: int) -> Tensor:
+def nearest_columns(similarities: Tensor, k: int) -> Tensor:
     """Columns of the k largest values of each row, best first and equal ones in their order: (Q, M) → (Q, k)."""
     values, columns = similarities.topk(k, dim=1)
     # topk promises no order among equal values, so where some of those at the k-th place are left out, sort instead.

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainer import randomness
+from trainer.accuracy import top_accuracy
 from trainer.data.stratify import stratified_folds, stratified_split
 from trainer.errors import DataError, NonFiniteError
 from trainer.logistic import LogisticProblem, Weights, principal_axes
@@ -116,9 +117,7 @@ def score(probe: Probe, features_ND: Tensor, labels_N: Tensor) -> tuple[float, f
     """
     if len(labels_N) == 0:
         raise DataError("the probe has no images to be scored on; choose a data set with a labelled test split")
-    logits = probe.logits(features_ND)
-    best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels_N[:, None]
-    return best[:, 0].double().mean().item(), best.any(dim=1).double().mean().item()
+    return top_accuracy(probe.logits(features_ND), labels_N)
 
 
 def adamw_probe(features_ND: Tensor, labels_N: Tensor, classes: int, seed: int, check: Callable[[], None]) -> Probe:

@@ -188,8 +188,8 @@ class ViewLoader:
         chosen = permutation(config.seed, 1, self.count)[: config.batch_size]
         if len(chosen) < _FEWEST_TO_COMPARE:
             return False
-        uniforms_NVK = uniforms(config.seed, 1, self.count, config.views, UNIFORMS_PER_VIEW)
-        drawn = draw_parameters(self._draws(uniforms_NVK[chosen]), self._recipe, *self._source_size)
+        rows = (uniforms(config.seed, 1, 1, config.views, UNIFORMS_PER_VIEW, start=int(image)) for image in chosen)
+        drawn = draw_parameters(self._draws(torch.cat(list(rows))), self._recipe, *self._source_size)
         values = (getattr(drawn, field.name).unflatten(0, (config.views, -1)) for field in fields(drawn))
         return all(bool((value == value[:, :1]).all()) for value in values)
 

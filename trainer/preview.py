@@ -18,7 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.config import PretrainConfig
-from trainer.errors import ExitCode, TrainerError, UsageError
+from trainer.entry import answer
+from trainer.errors import ExitCode, UsageError
 from trainer.options import OptionParser, add_settings, given, show
 from trainer.paths import check_runs_dir, runs_dir
 from trainer.presets import load_preset, preset_names
@@ -57,18 +58,12 @@ def recipe_words(config: PretrainConfig) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the preview that a command line asks for; its exit code (see trainer.errors)."""
-    try:
+
+    def work() -> int:
         _preview(_parser().parse_args(arguments))
-        sys.stdout.flush()
-    except TrainerError as error:
-        print(f"simclr-tui: {error}", file=sys.stderr)  # noqa: T201
-        return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.SIGINT
-    except BrokenPipeError:
-        # Whoever read the output has had enough; the interpreter must not complain about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.FINISHED
+        return ExitCode.FINISHED
+
+    return answer(work)
 
 
 def _parser() -> OptionParser:

@@ -64,7 +64,7 @@ def _unkey_randomness() -> None:
     def permutation(_seed: int, _epoch: int | str, n: int) -> Tensor:
         return torch.randperm(n, generator=kept)
 
-    def uniforms(_seed: int, _epoch: int | str, n: int, views: int, count: int) -> Tensor:
+    def uniforms(_seed: int, _epoch: int | str, n: int, views: int, count: int, *, start: int = 0) -> Tensor:
         return torch.rand(n, views, count, generator=kept)
 
     vars(loader).update(permutation=permutation, uniforms=uniforms)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
+from trainer.accuracy import top_accuracy
 from trainer.data.split import Split
 from trainer.errors import ConfigError
 from trainer.evaluation.finetune_steps import Classifier, Part, new_classifier, train
@@ -85,8 +86,8 @@ def _too_few(fraction: float, few: int, name: str) -> str:
 
 def _score(subject: Subject, classifier: Classifier, layer: str, part: Part, begun: float) -> None:
     """Score all images of `test` and those that were learnt from, in eval mode, and put the row."""
-    top1, top5 = accuracy(_logits(subject, classifier, subject.test), subject.test.labels)
-    train_top1, _ = accuracy(_logits(subject, classifier, part.images), part.images.labels)
+    top1, top5 = top_accuracy(_logits(subject, classifier, subject.test), subject.test.labels)
+    train_top1, _ = top_accuracy(_logits(subject, classifier, part.images), part.images.labels)
     row = {"protocol": "finetune", "layer": layer, "labels_per_class": part.labels_per_class}
     row |= {"top1": top1, "top5": top5, "train_top1": train_top1, "images": len(subject.test)}
     subject.put([row | {"seconds": time.perf_counter() - begun}])
@@ -104,12 +105,6 @@ def _logits(subject: Subject, classifier: Classifier, split: Split) -> Tensor:
         normalisation=subject.config.normalisation,
     )
     return made["logits"]
-
-
-def accuracy(logits_NK: Tensor, labels_N: Tensor) -> tuple[float, float]:
-    """(top1, top5) from 0 to 1, of classes ranked by their logits."""
-    hits = logits_NK.topk(min(5, logits_NK.shape[1]), dim=1).indices == labels_N[:, None]
-    return hits[:, 0].double().mean().item(), hits.any(dim=1).double().mean().item()
 
 
 def _show(subject: Subject, parts: Sequence[Part], layers: Sequence[str]) -> None:

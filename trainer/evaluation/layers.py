@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
+from trainer.accuracy import top_accuracy
 from trainer.evaluation.names import LAYERS, PROTOCOLS
 from trainer.evaluation.subject import FEATURE_BATCH, Subject
 from trainer.features import pixels
@@ -102,9 +103,7 @@ def _score(subject: Subject, features: LayerFeatures) -> Iterator[dict[str, Any]
         row = way()
         yield {"protocol": protocol, "images": len(test), "seconds": time.perf_counter() - begun, **row}
     if x.layer == "logits" and not subject.wish.dataset:  # its classes are those of the run's own data set
-        hits = x.test_ND.topk(min(5, x.test_ND.shape[1]), dim=1).indices == test.labels[:, None]
-        top1, top5 = (hits[:, :k].any(dim=1).double().mean().item() for k in (1, 5))
-        train_top1 = (x.train_ND.argmax(dim=1) == train.labels).double().mean().item()
+        (top1, top5), (train_top1, _) = top_accuracy(x.test_ND, test.labels), top_accuracy(x.train_ND, train.labels)
         figures = {"top1": top1, "top5": top5, "train_top1": train_top1}
         yield {"protocol": "classifier", "images": len(test), "seconds": 0.0, **figures}
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainer.data.split import Split
+from trainer.knn import nearest_columns
 
 CHUNK_BYTES = 64 * 2**20
 """Memory that the similarities of one chunk of queries may take, about."""
@@ -61,9 +62,9 @@ def nearest(
         cosine_BM = queries_ND[start : start + rows] @ bank_MD.T
         if is_same:
             cosine_BM.diagonal(start).fill_(-torch.inf)
-        ordered_BM, index_BM = cosine_BM.sort(dim=1, descending=True, stable=True)
-        indices.append(index_BM[:, :k])
-        similarities.append(ordered_BM[:, :k])
+        index_Bk = nearest_columns(cosine_BM, k)
+        indices.append(index_Bk)
+        similarities.append(cosine_BM.gather(1, index_Bk))
     return Neighbours(torch.cat(indices), torch.cat(similarities))
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from trainer.control import Control, EndRequested
 from trainer.data import Dataset
 from trainer.data.split import ImageSource, Split, TensorImages
 from trainer.device import Machine
+from trainer.errors import ConfigError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.evaluation.subject import Subject
 from trainer.job import Job
@@ -164,3 +165,12 @@ def ended_by_sigterm(subject: Subject) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def refused_setting(store: RunStore, subject: Subject, run: Callable[[Subject], object], sentence: str) -> str:
+    """The setting that a way of evaluation refuses with such a sentence, before anything was computed or stored."""
+    subject.model.register_forward_pre_hook(lambda *_: pytest.fail("an image was encoded"))
+    with pytest.raises(ConfigError, match=sentence) as raised:
+        run(subject)
+    assert store.evaluations(subject.source_id) == []
+    return raised.value.setting

@@ -15,13 +15,14 @@ from tests.trainer.evaluation.subjects import (
     ended_by_sigterm,
     figures,
     make_subject,
+    refused_setting,
 )
+from trainer.accuracy import top_accuracy
 from trainer.augment import normalise
 from trainer.data.split import Split
-from trainer.errors import ConfigError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.evaluation import finetune
-from trainer.evaluation.finetune import accuracy, plan, run
+from trainer.evaluation.finetune import plan, run
 from trainer.evaluation.finetune_steps import Classifier, Part, new_classifier, train
 from trainer.evaluation.subject import Subject
 from trainer.run import main
@@ -102,11 +103,7 @@ def test_parts_that_cannot_be_are_refused_before_anything_is_computed(
 ) -> None:
     train = colours("train", counts)
     subject = subject_of(store, asks(fractions=fractions), train=train, test=GuardedSplit(TEST, images_too=True))
-    subject.model.register_forward_pre_hook(lambda *_: pytest.fail("an image was encoded"))
-    with pytest.raises(ConfigError, match=sentence) as raised:
-        run(subject)
-    assert raised.value.setting == "fractions"
-    assert store.evaluations(subject.source_id) == []
+    assert refused_setting(store, subject, run, sentence) == "fractions"
 
 
 def test_all_of_test_is_scored_in_eval_mode_after_the_last_epoch(store: RunStore) -> None:
@@ -188,4 +185,4 @@ def test_an_interrupted_job_goes_on_with_the_parts_that_are_missing(
 
 def test_accuracy_is_of_the_classes_with_the_highest_logits() -> None:
     logits = torch.tensor([[5.0, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]])
-    assert accuracy(logits, torch.tensor([0, 0, 4])) == pytest.approx((1 / 3, 2 / 3))
+    assert top_accuracy(logits, torch.tensor([0, 0, 4])) == pytest.approx((1 / 3, 2 / 3))

@@ -19,9 +19,9 @@ from tests.trainer.evaluation.subjects import (
     ended_by_sigterm,
     figures,
     make_subject,
+    refused_setting,
 )
 from trainer.data.split import Split
-from trainer.errors import ConfigError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.evaluation import labels
 from trainer.evaluation.labels import Draw, Fitted, label_counts, plan, run
@@ -136,11 +136,7 @@ def test_what_a_class_cannot_give_is_refused_before_anything_is_computed(
 ) -> None:
     train = colours("train", counts)
     subject = subject_of(store, asks(labels_per_class=asked), train=train, test=GuardedSplit(TEST, images_too=True))
-    subject.model.register_forward_pre_hook(lambda *_: pytest.fail("an image was encoded"))
-    with pytest.raises(ConfigError, match=sentence) as raised:
-        run(subject)
-    assert raised.value.setting == "labels_per_class"
-    assert store.evaluations(subject.source_id) == []
+    assert refused_setting(store, subject, run, sentence) == "labels_per_class"
 
 
 def test_every_draw_has_so_many_of_each_class_and_protocols_share_it(store: RunStore) -> None:
