@@ -9,6 +9,8 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from types import FrameType
 
@@ -23,6 +25,9 @@ _HURRY_SECONDS = 2.0
 """A second Ctrl-C within so long leaves at once."""
 
 _PROGRESS_SECONDS = 2.0
+
+PHASES = ("starting", "loading", "starting workers", "training", "evaluating", "saving", "waiting")
+"""What a trainer may be at (`runs.phase`): from importing torch to waiting for space on the disk."""
 
 
 class Intent(Enum):
@@ -62,6 +67,22 @@ class Control:
         self._command: Intent | None = None
         self._save = False
         self._progress_at = 0.0
+        self._phase = PHASES[0]
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Say what the trainer is at meanwhile; each beginning and end of a phase is progress."""
+        assert name in PHASES, name
+        before, self._phase = self._phase, name
+        self.beat()
+        try:
+            yield
+        finally:
+            self._phase = before
+            self.beat()
+
+    def beat(self, step: int | None = None) -> None:
+        """Note that the trainer gets on: a step was taken, or a piece of other work is done. Costs next to nothing."""
 
     def listen(self) -> None:
         """Take over SIGTERM, SIGINT and SIGUSR1, and ignore SIGHUP."""
@@ -140,6 +161,7 @@ class Control:
         intent = self.intent()
         if intent is not None:
             raise EndRequested(intent)
+        self.beat()
         self._show_progress()
 
     def _show_progress(self) -> None:

@@ -12,7 +12,7 @@
     └── BusyError               75   another trainer holds the run; try again
 
 The entry points print the sentence alone; a traceback is only ever shown for a bug. Exit codes follow
-sysexits.h where it has one (75 is EX_TEMPFAIL).
+sysexits.h where it has one (70 is EX_SOFTWARE, 75 is EX_TEMPFAIL).
 """
 
 from enum import IntEnum
@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     FINISHED = 0
     FAILED = 1
     USAGE = 2
+    HUNG = 70
     TRY_AGAIN = 75
     SIGINT = 130
     SIGTERM = 143

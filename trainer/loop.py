@@ -158,6 +158,7 @@ def _train_epoch(training: Training, state: TrainState, epoch: int) -> None:
         metrics = train_step(state, views, lr, training.config, training.machine, batch.labels)
         training.device_clock.end(span)
         state.step += 1
+        training.job.control.beat(state.step)
         training.recorder.add(StepRecord(state.step, epoch, metrics, lr, t_data, span))
         _between_steps(training, state, epoch)
         waited_from = time.perf_counter()
@@ -201,7 +202,7 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
     while True:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         try:
-            with state.clock.aside():
+            with state.clock.aside(), training.job.control.phase("evaluating"):
                 figures = training.measure_epoch(state.scored_model, epoch)
                 if training.health.due(epoch):
                     training.health.measure(state.scored_model, step=state.step)
@@ -250,7 +251,8 @@ def _insist(training: Training, what: str, write: Callable[[], None]) -> None:
             write()
         except (OSError, StoreError) as error:
             training.job.reporter.note(f"{what} not written ({error}); training waits, free some space")
-            training.job.control.wait(_INSIST_SECONDS)
+            with training.job.control.phase("waiting"):
+                training.job.control.wait(_INSIST_SECONDS)
         else:
             return
 
@@ -291,7 +293,7 @@ def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_to
 def _write(training: Training, state: TrainState, epoch: int, reason: str, knn_top1: float | None) -> None:
     # A run goes on from its checkpoint: steps before it that no row tells of would be lost for good.
     _commit_steps(training, state)
-    with state.clock.aside():
+    with state.clock.aside(), training.job.control.phase("saving"):
         training.keeper.save(state.payload(), step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
 
 

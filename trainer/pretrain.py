@@ -44,18 +44,21 @@ def pretrain(job: Job) -> None:
         if config.backbone.startswith(TIMM):
             build_encoder(config)  # refuses what timm can't build before a data set is downloaded for it
         job.reporter.note(f"loading {config.dataset}")
-        dataset = load_dataset(config, job.warn, check=job.control.check)
-        training, state = _build(job, config, machine, dataset)
-        training.health.begin()
+        with job.control.phase("loading"):
+            dataset = load_dataset(config, job.warn, check=job.control.check)
+            training, state = _build(job, config, machine, dataset)
+            training.health.begin()
         job.control.check()
         try:
-            train(training, state)
+            with job.control.phase("training"):
+                train(training, state)
         except NonFiniteError:
             training.health.judge(step=state.step, is_finite=False)
             raise
         if config.evaluate_at_end:
             job.control.check()
-            evaluate_at_end(job, state.scored_model, dataset, config, machine, step=state.step)
+            with job.control.phase("evaluating"):
+                evaluate_at_end(job, state.scored_model, dataset, config, machine, step=state.step)
             training.health.judge(step=state.step)
 
 

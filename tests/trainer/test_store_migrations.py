@@ -86,7 +86,7 @@ def assert_kept(before: dict[str, list[dict[str, Any]]], runs: Path) -> None:
     connection.close()
     for table, rows in before.items():
         assert [{name: row[name] for name in old_row} for row, old_row in zip(after[table], rows, strict=False)] == rows
-    assert set(after) == TABLES_OF_VERSION_1 | {"artifacts"}
+    assert set(after) == TABLES_OF_VERSION_1 | {"artifacts", "queue"}
 
 
 def test_the_first_migration_makes_what_it_always_made(runs: Path, old: dict[str, list[dict[str, Any]]]) -> None:
@@ -164,7 +164,7 @@ def test_several_processes_that_open_an_old_store_at_once_upgrade_it_once(
     open_at_once(runs, 3)
     connection = sqlite3.connect(store_file(runs))
     applied = [row[0] for row in connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
-    assert applied == ["m001_first_schema", "m002_more_evaluations"]
+    assert applied == ["m001_first_schema", "m002_more_evaluations", "m003_forks_phases_and_the_queue"]
     assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == ROWS + 3
     connection.close()
     assert_kept(old, runs)

@@ -17,7 +17,7 @@ from trainer.errors import StoreError, StoreVersionError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0

@@ -163,3 +163,16 @@ def m002_more_evaluations(db: Database) -> None:
     artifact = {"run_id": str, "name": str, "kind": str, "step": int, "path": str, "bytes": int, "sha256": str}
     _table(db, "artifacts", artifact | {"job_id": str, "at": float}, pk=("run_id", "name"))
     db.execute("PRAGMA user_version = 2")
+
+
+@migrations()
+def m003_forks_phases_and_the_queue(db: Database) -> None:
+    """Where a run branched off, what its trainer is at, and which runs wait for a device."""
+    runs: Any = db["runs"]
+    columns = {"parent_run_id": str, "parent_step": int, "phase": str, "step_seconds": float, "restarts_left": int}
+    for name, kind in columns.items():
+        runs.add_column(name, kind)
+    checkpoints: Any = db["checkpoints"]
+    checkpoints.add_column("verified_at", float)
+    _table(db, "queue", {"run_id": str, "device": str, "place": float, "is_held": int, "at": float}, pk="run_id")
+    db.execute("PRAGMA user_version = 3")

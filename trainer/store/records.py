@@ -72,6 +72,16 @@ class Run(_Row):
     """good, unsure, warning or sick."""
     health_rule: str | None = None
     """The rule behind the sentence, a heading of docs/health.md."""
+    parent_run_id: str | None = None
+    """The run that it is a fork of."""
+    parent_step: int | None = None
+    """The step of the parent's checkpoint that it began from."""
+    phase: str | None = None
+    """What its trainer is at: one of trainer.control.PHASES."""
+    step_seconds: float | None = None
+    """Median wall seconds of its latest steps, waiting for data included."""
+    restarts_left: int | None = None
+    """How often it is started again by itself after a crash or a hang."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +121,8 @@ class Checkpoint(_Row):
     knn_top1: float | None
     seconds: float | None
     at: float
+    verified_at: float | None = None
+    """UTC seconds at which its bytes were last read back and found right."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
