@@ -5,7 +5,7 @@ to the store is imported on the first use, since it imports numpy and the first 
 """
 
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,27 @@ class Actions:
             config = EvaluateConfig.from_values({"run": run_id, **values})
             job_id = new_evaluate_run(store, store.run(run_id), config)
             return ActionDone(f"{self._start(store, job_id)} is starting", job_id)
+
+        self._do(work)
+
+    def group(self, verb: str, run_ids: Sequence[str]) -> None:
+        """Pause, resume or stop several runs; what can't be done to one is said and keeps no other from it."""
+
+        def work(store: "RunStore") -> ActionDone:
+            refused = []
+            for run_id in run_ids:
+                try:
+                    self._refuse(store, run_id, verb)
+                    if verb == "resume":
+                        self._start(store, run_id)
+                    else:
+                        store.request(run_id, verb)
+                except TrainerError as error:
+                    refused.append(str(error))
+            done = len(run_ids) - len(refused)
+            runs = "1 run" if done == 1 else f"{done} runs"
+            said = {"pause": "asked to pause", "stop": "asked to stop", "resume": "going on"}[verb]
+            return ActionDone("; ".join([f"{runs} {said}", *refused]))
 
         self._do(work)
 

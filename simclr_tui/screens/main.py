@@ -16,6 +16,7 @@ from simclr_tui.braille import CELL_WIDTH
 from simclr_tui.messages import Polled, PollFailed
 from simclr_tui.panels import PANELS
 from simclr_tui.screens.controls import RunControls
+from simclr_tui.screens.group import GroupControls
 from simclr_tui.verbs import useful
 from simclr_tui.widgets.chart import Chart
 from simclr_tui.widgets.evaluation import EvaluationTable
@@ -40,7 +41,7 @@ _FEWEST_COLUMNS = 60
 """Read before the charts have a size."""
 
 
-class MainScreen(RunControls, Screen[None]):
+class MainScreen(RunControls, GroupControls, Screen[None]):
     """Shows a board; every key changes the board or asks the actions for something."""
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (_NARROW, "-normal"), (_WIDE, "-wide")]  # type: ignore[misc]  # Screen annotates it plainly
@@ -49,6 +50,9 @@ class MainScreen(RunControls, Screen[None]):
         Binding("p", "pause", "pause", id="run.pause", tooltip="Pause the run: checkpoint, end, free the device"),
         Binding("r", "resume", "resume", id="run.resume", tooltip="Go on with the run from its newest checkpoint"),
         Binding("s", "stop", "stop", id="run.stop", tooltip="Stop the run for good; it can still be resumed by name"),
+        Binding("P", "group('pause')", "pause marked", id="marked.pause", tooltip="Pause every marked run"),
+        Binding("R", "group('resume')", "resume marked", id="marked.resume", tooltip="Resume marked runs"),
+        Binding("S", "group('stop')", "stop marked", id="marked.stop", tooltip="Stop every marked run"),
         Binding("space", "mark", "mark", id="run.mark", tooltip="Draw the run's curves beside those of others"),
         Binding("v", "learning", "learning", id="run.learning", tooltip="Verdict, layers, labels, invariance and map"),
         Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Look at a checkpoint in one of five ways"),
@@ -192,6 +196,8 @@ class MainScreen(RunControls, Screen[None]):
         """Whether a key is worth naming now."""
         if binding.action in ("pause", "resume", "stop"):
             return useful(binding.action, state)
+        if binding.action.startswith("group("):
+            return bool(self.board.marked)
         if binding.action in ("mark", "open", "evaluate", "learning", "log", "x_axis"):
             return state is not None
         return not binding.action.startswith("chart(") or (self.has_class("-narrow") and self.is_open)

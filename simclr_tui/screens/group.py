@@ -1,0 +1,79 @@
+"""The keys that ask the same of every marked run: pause, resume, stop, each after one question that names them."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simclr_tui.verbs import refusal
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from simclr_tui.app import DashboardApp
+    from simclr_tui.board import Board
+    from simclr_tui.model import RunRow
+
+    _Base = Screen[None]
+else:
+    _Base = object
+
+_CONSEQUENCES = {
+    "pause": "Each finishes its step, saves a checkpoint and frees its device; R resumes them.",
+    "resume": "Each goes on from its newest checkpoint, all of them at the same time.",
+    "stop": "Each finishes its step, saves a checkpoint and frees its device. They count as ended from then on, and "
+    "can still be resumed.",
+}
+_NAMED = 8
+"""Runs that a question names; the rest is counted."""
+
+
+class GroupControls(_Base):
+    """Mixed into the main screen, beside the keys that ask something of the cursor's run alone."""
+
+    board: "Board"
+
+    if TYPE_CHECKING:
+
+        @property
+        def dashboard(self) -> DashboardApp:
+            """The app."""
+            ...
+
+    def action_group(self, verb: str) -> None:
+        """Ask once, then do it to every marked run that it can be done to."""
+        from simclr_tui.screens.confirm import ConfirmScreen
+
+        marked = [row for row in self.board.rows if row.run.id in self.board.marked]
+        if not marked:
+            self.notify(f"no run is marked; space marks the cursor's run, and then {verb} asks all of them")
+            return
+        able, refused = sorted_out(verb, marked)
+        if not able:
+            self.notify("; ".join(refused[:_NAMED]), severity="warning")
+            return
+        ids = tuple(row.run.id for row in able)
+
+        def do(is_sure: bool | None) -> None:
+            if is_sure:
+                work = partial(self.dashboard.actions.group, verb, ids)
+                self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)
+
+        count = "1 run" if len(able) == 1 else f"{len(able)} runs"
+        words = [named([row.run.name for row in able]), _CONSEQUENCES[verb]]
+        if refused:
+            words.append(f"Left alone: {'; '.join(refused[:_NAMED])}.")
+        self.app.push_screen(
+            ConfirmScreen(f"{verb.capitalize()} {count}?", "\n\n".join(words), yes=verb, no="leave them"), do
+        )
+
+
+def sorted_out(verb: str, rows: "list[RunRow]") -> "tuple[list[RunRow], list[str]]":
+    """The runs that a verb can be done to, and why it can't be done to the others."""
+    sentences = {row.run.id: refusal(verb, row.run.name, row.state) for row in rows}
+    able = [row for row in rows if sentences[row.run.id] is None]
+    return able, [sentence for sentence in sentences.values() if sentence is not None]
+
+
+def named(names: list[str]) -> str:
+    """Names in a row, as many as can be read; the rest is counted."""
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
