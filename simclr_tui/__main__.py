@@ -13,13 +13,18 @@ from trainer.paths import runs_dir
 _COMMANDS = {
     "ls": "reading:list_runs",
     "show": "reading:show_run",
+    "checkpoints": "checkpoints:list_checkpoints",
     "demo": "starting:demo",
     "launch": "starting:launch",
     "resume": "starting:resume",
+    "fork": "forking:fork",
     "evaluate": "starting:evaluate",
     "preview": "previewing:preview",
     "pause": "ending:pause",
     "stop": "ending:stop",
+    "queue": "queueing:queue",
+    "service": "service:service",
+    "doctor": "doctoring:doctor",
 }
 
 

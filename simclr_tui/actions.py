@@ -33,8 +33,8 @@ class Actions:
         """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""
         self._children = [child for child in self._children if child.poll() is None]
 
-    def launch(self, preset: str | None, name: str, values: Mapping[str, Any]) -> None:
-        """Make a pretraining run and start it."""
+    def launch(self, preset: str | None, name: str, values: Mapping[str, Any], *, in_line: bool = False) -> None:
+        """Make a pretraining run and start it, or put it behind those that wait for its device."""
 
         def work(store: "RunStore") -> ActionDone:
             from trainer.config import PretrainConfig
@@ -43,7 +43,8 @@ class Actions:
 
             config = load_preset(preset).config(**values) if preset else PretrainConfig.from_values(dict(values))
             run_id = new_pretrain_run(store, config, preset=preset, name=name)
-            return ActionDone(f"{self._start(store, run_id)} is starting", run_id)
+            started = self._start(store, run_id, in_line=in_line)
+            return ActionDone(f"{started} {'waits in line' if in_line else 'is starting'}", run_id)
 
         self._do(work)
 
@@ -78,23 +79,52 @@ class Actions:
         self._do(work)
 
     def group(self, verb: str, run_ids: Sequence[str]) -> None:
-        """Pause, resume or stop several runs; what can't be done to one is said and keeps no other from it."""
+        """Pause, resume, stop or queue several runs; what can't be done to one is said and keeps no other from it."""
 
         def work(store: "RunStore") -> ActionDone:
             refused = []
             for run_id in run_ids:
                 try:
-                    self._refuse(store, run_id, verb)
-                    if verb == "resume":
-                        self._start(store, run_id)
+                    self._refuse(store, run_id, "resume" if verb == "queue" else verb)
+                    if verb in ("resume", "queue"):
+                        self._start(store, run_id, in_line=verb == "queue")
                     else:
                         store.request(run_id, verb)
                 except TrainerError as error:
                     refused.append(str(error))
             done = len(run_ids) - len(refused)
             runs = "1 run" if done == 1 else f"{done} runs"
-            said = {"pause": "asked to pause", "stop": "asked to stop", "resume": "going on"}[verb]
+            said = {"pause": "asked to pause", "stop": "asked to stop", "resume": "going on", "queue": "in line"}[verb]
             return ActionDone("; ".join([f"{runs} {said}", *refused]))
+
+        self._do(work)
+
+    def fork(self, run_id: str, *, step: int, name: str, values: Mapping[str, Any], fresh_optimizer: bool) -> None:
+        """Make a child run from a checkpoint of a run (the newest for step 0), and start it."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from trainer.fork import new_fork_run
+
+            parent = store.run(run_id)
+            child_id = new_fork_run(store, parent, values, step=step, name=name, fresh_optimizer=fresh_optimizer)
+            return ActionDone(f"{self._start(store, child_id)} is starting, a fork of {parent.name}", child_id)
+
+        self._do(work)
+
+    def change_line(self, run_id: str, action: str) -> None:
+        """Move a waiting run in its line, hold it back or release it."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from trainer import queue
+
+            name = store.run(run_id).name
+            if action == "hold":
+                queue.hold(store, run_id)
+                return ActionDone(f"{name} lets others pass until h releases it")
+            if action == "release":
+                queue.release(store, run_id)
+                return ActionDone(f"{name} has its turn again")
+            return ActionDone(f"{name} is number {queue.move(store, run_id, action)} in its line")
 
         self._do(work)
 
@@ -108,15 +138,16 @@ class Actions:
 
     def _refuse(self, store: "RunStore", run_id: str, verb: str) -> None:
         run = store.run(run_id)
-        sentence = refusal(verb, run.name, run_state(run, self._runs))
+        state, is_launched = run_state(run, self._runs), run.lifecycle != "created"
+        sentence = refusal(verb, run.name, state, is_launched=is_launched)
         if sentence is not None:
             raise UsageError(sentence)
 
-    def _start(self, store: "RunStore", run_id: str) -> str:
+    def _start(self, store: "RunStore", run_id: str, *, in_line: bool = False) -> str:
         """Start a run's trainer, keep its handle, and give back the run's name."""
         from trainer.start import start_run
 
-        self._children.append(start_run(store, run_id))
+        self._children.append(start_run(store, run_id, in_line=in_line))
         return store.run(run_id).name
 
     def _do(self, work: Callable[["RunStore"], ActionDone]) -> None:

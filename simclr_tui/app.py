@@ -31,6 +31,7 @@ class DashboardApp(App[str]):
     TITLE = "simclr-tui"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help", id="app.help", tooltip="Show every key and what it does"),
+        Binding("i", "about", "about", show=False, id="app.about", tooltip="Versions, paths and SQLite's health"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Close the dashboard; runs go on"),
         Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find an action by its name"),
     ]
@@ -77,6 +78,13 @@ class DashboardApp(App[str]):
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
+
+    def action_about(self) -> None:
+        """Show versions and paths."""
+        from simclr_tui.screens.about import AboutScreen
+
+        if not isinstance(self.screen, AboutScreen):
+            self.push_screen(AboutScreen())
 
     def action_help_quit(self) -> None:
         """ctrl+c: quit as politely as q does."""

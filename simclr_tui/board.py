@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from simclr_tui.model import Curves, Learning, RunRow, Watched, table_order
-from simclr_tui.panels import Drawn, View
+from simclr_tui.panels import Drawn, Stretch, View
+
+_LONGEST_LINEAGE = 8
+"""Forks of forks of forks: so many of the runs before are drawn."""
 
 
 @dataclass
@@ -67,6 +70,11 @@ class Board:
             at = ids.index(self.cursor_id) if self.cursor_id in ids else 0
             self.cursor_id = ids[min(len(ids) - 1, max(0, at + delta))]
 
+    @property
+    def marked_rows(self) -> list[RunRow]:
+        """The marked runs, in the order of the table."""
+        return [row for row in self.rows if row.run.id in self.marked]
+
     def toggle_mark(self) -> None:
         """Mark the cursor's run, or take its mark away."""
         if self.cursor is not None:
@@ -78,7 +86,16 @@ class Board:
         cursor = self.cursor
         others = sorted((row for row in self.rows if row.run.id in self.marked), key=lambda row: row.place)
         rows = ([cursor] if cursor else []) + [row for row in others if row is not cursor]
-        return [Drawn(row, self.curves_of(row)) for row in rows]
+        return [Drawn(row, self.curves_of(row), self._trunk(row)) for row in rows]
+
+    def _trunk(self, row: RunRow) -> tuple[Stretch, ...]:
+        """The curves that a fork continues: its parent's up to the fork, that one's parent's, …; the oldest first."""
+        found: list[Stretch] = []
+        until, parent = row.run.parent_step, self.row_of(row.run.parent_run_id)
+        while parent is not None and until is not None and len(found) < _LONGEST_LINEAGE:
+            found.insert(0, Stretch(parent, self.curves_of(parent), until))
+            until, parent = parent.run.parent_step, self.row_of(parent.run.parent_run_id)
+        return tuple(found)
 
     def curves_of(self, row: RunRow) -> Curves:
         """What was read of a run."""
@@ -86,7 +103,9 @@ class Board:
 
     def watched(self, columns: int) -> Watched:
         """What the feed has to read for this."""
-        ids = dict.fromkeys(one.row.run.id for one in self.drawn)
+        drawn = self.drawn
+        ids = dict.fromkeys(one.row.run.id for one in drawn)
+        ids |= dict.fromkeys(stretch.row.run.id for one in drawn for stretch in one.trunk)
         if self.learning_id is not None:
             ids[self.learning_id] = None
         return Watched(tuple(ids), columns, self.learning_id)

@@ -1,6 +1,5 @@
 """The settings of a run that differ from the recipe it was made from. Pure."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from trainer.evaluate_config import EvaluateConfig
 from trainer.presets import load_preset
 from trainer.settings import fields_of
 from trainer.store.records import TRAINED_KINDS, Run
+from trainer.stored_settings import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def changed_settings(run: Run) -> list[Changed]:
             usual = load_preset(run.preset).config()
         except TrainerError:  # a preset of an older version; the defaults still say something
             usual = cls()
-    values = json.loads(run.config)
+    values = settings_of(run)
     return [
         Changed(field.name, values[field.name], getattr(usual, field.name))
         for field in fields_of(cls)

@@ -15,7 +15,7 @@ from trainer.settings import Field, fields_of, parse
 _WORDS = {
     "dataset": "stl10, cifar10, shapes or folder:PATH",
     "backbone": ", ".join(BACKBONES),
-    "device": "auto, cpu, cuda or cuda:N",
+    "device": "auto, next, cpu, cuda or cuda:N",
 }
 """What may be typed for settings that are text with a form of its own."""
 

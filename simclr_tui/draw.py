@@ -53,9 +53,8 @@ class ChartData:
     chance: tuple[float, str] | None = None
     levels: Sequence[tuple[float, str]] = ()
     """Further dashed lines across the chart."""
-    marks: Sequence[float] = field(default_factory=tuple)
-    """Where on x the run was resumed."""
-    mark_label: str = "resumed"
+    marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
+    """Where on x something happened to the run, and in a word what."""
 
 
 def draw(data: ChartData, width: int, height: int) -> list[Row]:
@@ -151,15 +150,15 @@ def _add_level(rows: list[Row], value: float, label: str, y_scale: Scale, gutter
 
 
 def _add_marks(rows: list[Row], data: ChartData, x_scale: Scale, gutter: int) -> None:
-    for number, mark in enumerate(data.marks, start=1):
+    last = {label: number for number, (_, label) in enumerate(data.marks)}
+    for number, (mark, word) in enumerate(data.marks):
         column = gutter + x_scale.clamped(mark) // CELL_WIDTH
         for row in rows:
             if row[column][0] in " ╌":
                 row[column] = ("┆", "mark")
-        label = f" {data.mark_label} "
+        label = f" {word} "
         end = column + 1 + len(label)
-        is_last = number == len(data.marks)
-        for row in rows if is_last else []:
+        for row in rows if last[word] == number else []:
             if end <= len(row) and all(character == " " for character, _ in row[column + 1 : end]):
                 row[column + 1 : end] = [(character, "mark") for character in label]
                 break

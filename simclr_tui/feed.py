@@ -7,6 +7,7 @@ read-only and its busy timeout short, so closing the dashboard never waits long 
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from textual.message import Message
@@ -14,9 +15,11 @@ from textual.message import Message
 from simclr_tui.curves import CurveReader
 from simclr_tui.learning_reader import LearningReader
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
-from simclr_tui.model import Curves, Learning, RunRow, Watched
+from simclr_tui.model import Curves, Learning, RunRow, Turn, Watched
+from trainer.devices import describe, gpus
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
+from trainer.queue import line
 from trainer.state import run_state
 from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.reader import StoreReader
@@ -108,7 +111,11 @@ class Feed:
         reader = self._connected()
         now = time.time()
         runs = reader.runs() if reader is not None else []
-        rows = [RunRow(run, run_state(run, self._runs, now=now), place) for place, run in enumerate(reversed(runs))]
+        turns = self._turns(reader) if reader is not None else {}
+        rows = [
+            RunRow(run, run_state(run, self._runs, now=now), place, turns.get(run.id))
+            for place, run in enumerate(reversed(runs))
+        ]
         changed = rows if rows != self._rows else None
         if reader is None:
             self._rows = rows
@@ -126,6 +133,13 @@ class Feed:
         self._rows = rows
         self._event_id = events[-1].id if events else self._event_id
         return polled
+
+    def _turns(self, reader: StoreReader) -> dict[str, Turn]:
+        """Who waits for a device, by run."""
+        return {
+            waiter.run.id: Turn(_device_words(waiter.device), waiter.place, waiter.is_held)
+            for waiter in line(reader, self._runs)
+        }
 
     def _curves(self, reader: StoreReader, rows: list[RunRow]) -> list[Curves]:
         watched = self._watched
@@ -173,6 +187,12 @@ class Feed:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+@cache
+def _device_words(name: str) -> str:
+    """What people call a device; NVML is asked once, and not at all where the name says enough."""
+    return describe(name, gpus() if name.startswith("GPU-") else ())
 
 
 def _open(runs: Path) -> StoreReader:

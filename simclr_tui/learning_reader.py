@@ -1,6 +1,5 @@
 """Reading what evaluations found out about a run's representation, each poll only what is new."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from simclr_tui.model import Baseline, Learning
 from trainer.evaluation.names import SAME_DATA
 from trainer.store.reader import StoreReader
 from trainer.store.records import Artifact, Evaluation, Run
+from trainer.stored_settings import settings_of
 
 
 class LearningReader:
@@ -73,12 +73,12 @@ class LearningReader:
 
 def baselines(reader: StoreReader, run: Run, runs: Sequence[Run]) -> list[Baseline]:
     """The supervised runs on the same images, with the accuracy of their own classifier at their last scored step."""
-    settings = json.loads(run.config)
+    settings = settings_of(run)
     found = []
     for other in runs:
         if other.kind != "supervised" or other.id == run.id:
             continue
-        config = json.loads(other.config)
+        config = settings_of(other)
         if any(config.get(name) != settings.get(name) for name in SAME_DATA):
             continue
         scored = [row for row in reader.evaluations(other.id) if row.protocol == "classifier" and not row.dataset]

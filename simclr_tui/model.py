@@ -1,6 +1,5 @@
 """What the dashboard knows, as frozen records: rows of the run table and what is drawn of a run. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +9,25 @@ from simclr_tui.findings import Findings
 from trainer.state import LIVE_STATES
 from trainer.store.records import Artifact, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import Point
+from trainer.stored_settings import settings_of
 
 _RATE_EPOCHS = 5
+
+FORKED = "forked"
+
+MARKS = {"resumed-from": "resumed", "forked-from": FORKED, "forked": "fork", "settings-accepted": "settings"}
+"""Kinds of events that charts show, in a word: a run that began as a fork, one that has a fork."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a run that waits stands in the line of a device."""
+
+    device: str
+    """What people call it."""
+    place: int
+    """From 1."""
+    is_held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +37,8 @@ class RunRow:
     run: Run
     state: str
     place: int
+    turn: Turn | None = None
+    """Where it stands in a line, if it waits for a device."""
 
     @property
     def is_live(self) -> bool:
@@ -67,9 +85,11 @@ class Curves:
         return series[-1][1] if series else None
 
     @property
-    def resumed_after(self) -> list[int]:
-        """The steps after which the run was resumed."""
-        return [event.step for event in self.events if event.kind == "resumed-from" and event.step is not None]
+    def marks(self) -> list[tuple[int, str]]:
+        """The steps after which something happened that a chart should show, and in a word what."""
+        return [
+            (event.step, MARKS[event.kind]) for event in self.events if event.kind in MARKS and event.step is not None
+        ]
 
     def seconds_left(self, run: Run) -> float | None:
         """Seconds of work that are left, from the latest epochs; None before the first has ended."""
@@ -115,10 +135,45 @@ class Watched:
 
 
 def table_order(rows: Sequence[RunRow]) -> list[RunRow]:
-    """Live runs first, then the rest, each with the newest first."""
-    return sorted(rows, key=lambda row: (not row.is_live, -row.place))
+    """Live runs first, then the rest, each with the newest first; a fork stands below its parent.
+
+    Parent and forks keep together: they stand where the first of them would.
+    """
+    by_id = {row.run.id: row for row in rows}
+    children: dict[str | None, list[RunRow]] = {}
+    for row in sorted(rows, key=_rank):
+        parent = row.run.parent_run_id
+        children.setdefault(parent if parent in by_id else None, []).append(row)
+    families = [_family(root, children) for root in children.get(None, ())]
+    ordered = [row for family in sorted(families, key=lambda family: min(map(_rank, family))) for row in family]
+    placed = {row.run.id for row in ordered}
+    # Runs whose rows were edited to be each other's parents are shown all the same.
+    return ordered + [row for row in sorted(rows, key=_rank) if row.run.id not in placed]
+
+
+def _rank(row: RunRow) -> tuple[bool, int]:
+    return not row.is_live, -row.place
+
+
+def _family(root: RunRow, children: Mapping[str | None, Sequence[RunRow]]) -> list[RunRow]:
+    """A run and its forks, each before its own."""
+    found, waiting = [], [root]
+    while waiting:
+        row = waiting.pop()
+        found.append(row)
+        waiting += reversed(children.get(row.run.id, ()))
+    return found
+
+
+def depths(rows: Sequence[RunRow]) -> list[int]:
+    """How many of the runs above each are those that it descends from."""
+    found: dict[str, int] = {}
+    for row in rows:
+        parent = row.run.parent_run_id
+        found[row.run.id] = found[parent] + 1 if parent in found else 0
+    return list(found.values())
 
 
 def setting(row: RunRow, name: str, default: Any) -> Any:
     """One setting of a run."""
-    return json.loads(row.run.config).get(name, default)
+    return settings_of(row.run).get(name, default)

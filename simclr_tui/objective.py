@@ -1,14 +1,13 @@
 """What a run learns by, and what its figures are worth when it knows nothing. Pure."""
 
-import json
-
 from trainer.chance import ChanceLevels, contrastive_chance
 from trainer.store.records import TRAINED_KINDS, Run
+from trainer.stored_settings import settings_of
 
 
 def method_of(run: Run) -> str:
     """simclr, supcon or cross-entropy; empty for a job that trains nothing."""
-    return str(json.loads(run.config).get("method", "simclr")) if run.kind in TRAINED_KINDS else ""
+    return str(settings_of(run).get("method", "simclr")) if run.kind in TRAINED_KINDS else ""
 
 
 def loss_chance(run: Run) -> float | None:
@@ -28,6 +27,8 @@ def accuracy_chance(run: Run) -> ChanceLevels | None:
 def _levels(run: Run) -> ChanceLevels | None:
     if not run.batch_size:
         return None
-    config = json.loads(run.config)
-    negatives = config.get("negatives", True)
-    return contrastive_chance(method_of(run), run.batch_size, config.get("views", 2), negatives=negatives)
+    config = settings_of(run)
+    negatives, views = config.get("negatives", True), config.get("views", 2)
+    if run.batch_size < 1 or views < 2:  # edited by hand
+        return None
+    return contrastive_chance(method_of(run), run.batch_size, views, negatives=negatives)

@@ -1,11 +1,11 @@
 """Which charts there are and what each shows: from curves to chart data. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from simclr_tui.draw import ChartData, Line
 from simclr_tui.format import number
-from simclr_tui.model import Curves, RunRow, setting
+from simclr_tui.model import FORKED, Curves, RunRow, setting
 from simclr_tui.objective import accuracy_chance, loss_chance, method_of
 from simclr_tui.series import Sample, smooth, upper_bound
 from simclr_tui.theme import RUN_COLOURS
@@ -29,11 +29,23 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """The part of a run's curves that a fork of it continues."""
+
+    row: RunRow
+    curves: Curves
+    until: int
+    """The last step of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drawn:
     """A run whose curves are drawn."""
 
     row: RunRow
     curves: Curves
+    trunk: tuple[Stretch, ...] = ()
+    """What came before a fork, the oldest first."""
 
     @property
     def ink(self) -> str:
@@ -58,6 +70,25 @@ class Drawn:
     def x(self, step: float, view: View) -> float:
         """Where a step lies on the axis."""
         return step / (self.row.run.steps_per_epoch or 1) if view.by_epoch else step
+
+    def x_before(self, stretch: Stretch, step: float, view: View) -> float:
+        """Where a step of a run before the fork lies: epochs are shared, and steps counted as the fork counts them."""
+        per_epoch = stretch.row.run.steps_per_epoch or 1
+        return step / per_epoch * (1 if view.by_epoch else self.row.run.steps_per_epoch or per_epoch)
+
+    def samples_before(
+        self, name: str, view: View, factor: float = 1.0, *, without: Collection[str] = ()
+    ) -> list[Sample]:
+        """A step series of the runs before the fork over x; `without` are ids of those that are drawn themselves."""
+        return [
+            Sample(
+                self.x_before(one, (p.first + p.last_step) / 2, view), p.low * factor, p.high * factor, p.mean * factor
+            )
+            for number, one in enumerate(self.trunk)
+            if one.row.run.id not in without
+            for p in one.curves.steps.get(name, ())
+            if p.last_step <= one.until and (number == 0 or p.first > self.trunk[number - 1].until)
+        ]
 
     def samples(self, name: str, view: View, factor: float = 1.0) -> list[Sample]:
         """A step series over x."""
@@ -113,6 +144,9 @@ def knn_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
     lines = []
     for one in reversed(drawn):
         per_epoch = 1 if view.by_epoch else one.row.run.steps_per_epoch or 1
+        before = _scores_before(one, view, without=_ids(drawn))
+        if before:
+            lines.append(Line(samples=before, ink=one.faint_ink))
         points = [
             Sample.at(row["epoch"] * per_epoch, 100 * row["knn_top1"])
             for row in one.curves.epochs
@@ -132,6 +166,23 @@ def knn_panel(drawn: Sequence[Drawn], view: View) -> ChartData:
         x_name=_x_name(view),
         marks=[mark for one in drawn for mark in _marks(one, view)],
     )
+
+
+def _scores_before(one: Drawn, view: View, *, without: Collection[str]) -> list[Sample]:
+    """The kNN scores of the runs before the fork; a closed epoch counts if its last step came before it."""
+    found = []
+    first = 0
+    for stretch in one.trunk:
+        per_epoch = stretch.row.run.steps_per_epoch or 1
+        found += [
+            Sample.at(one.x_before(stretch, row["epoch"] * per_epoch, view), 100 * row["knn_top1"])
+            for row in stretch.curves.epochs
+            if row["knn_top1"] is not None
+            and first < row["epoch"] * per_epoch <= stretch.until
+            and stretch.row.run.id not in without
+        ]
+        first = stretch.until
+    return found
 
 
 def device_panel(drawn: Sequence[Drawn], _view: View) -> ChartData:
@@ -184,9 +235,12 @@ def _step_panel(
     span = _SMOOTHING * _x_end(drawn, view)
     lines: list[Line] = []
     raw: list[Sample] = []
-    legend: list[tuple[str, str]] = []
     for one in reversed(drawn):
         samples = one.samples(main, view, factor)
+        before = one.samples_before(main, view, factor, without=_ids(drawn))
+        smoothed = smooth([*before, *samples], span)
+        if before:
+            lines.append(Line(samples=smoothed[: len(before) + 1], ink=one.faint_ink))
         if not samples:
             continue
         if one is drawn[0]:
@@ -195,19 +249,18 @@ def _step_panel(
             others = smooth(one.samples(second, view, factor), span) if second else []
             if others:
                 lines.append(Line(samples=others, ink="second", sign=one.hollow_sign))
-        lines.append(Line(samples=smooth(samples, span), ink=one.ink, sign=one.sign))
+        lines.append(Line(samples=smoothed[len(before) :], ink=one.ink, sign=one.sign))
     if not lines:
         return ChartData(title=title, empty=_no_steps(drawn))
-    legend = _legend(drawn[0], main, second, has_raw=bool(raw))
     curves = [sample for line in lines if not line.band for sample in line.samples]
-    low = min(sample.low for sample in curves + raw)
-    high = max(map(upper_bound, (raw, curves))) if clip else max(sample.high for sample in curves + raw)
+    every = curves + raw
+    high = max(map(upper_bound, (raw, curves))) if clip else max(sample.high for sample in every)
     return ChartData(
         title=title,
         lines=lines,
-        legend=legend,
+        legend=_legend(drawn[0], main, second, has_raw=bool(raw)),
         x_range=(0.0, max(_x_end(drawn, view), 1.0)),
-        y_range=_range(low, high, from_zero=from_zero, log=log, positive=curves + raw),
+        y_range=_range(min(sample.low for sample in every), high, from_zero=from_zero, log=log, positive=every),
         x_name=_x_name(view),
         log=log,
         marks=[mark for one in drawn for mark in _marks(one, view)],
@@ -241,16 +294,24 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 def _x_end(drawn: Sequence[Drawn], view: View) -> float:
     """Where the longest of the drawn runs is."""
-    ends = (one.x(max((p[-1].last_step for p in one.curves.steps.values() if p), default=0), view) for one in drawn)
+    ends = [one.x(max((p[-1].last_step for p in one.curves.steps.values() if p), default=0), view) for one in drawn]
+    ends += [one.x_before(one.trunk[-1], one.trunk[-1].until, view) for one in drawn if one.trunk]
     return max(ends, default=0.0)
+
+
+def _ids(drawn: Sequence[Drawn]) -> set[str]:
+    return {one.row.run.id for one in drawn}
 
 
 def _x_name(view: View) -> str:
     return "epoch" if view.by_epoch else "step"
 
 
-def _marks(one: Drawn, view: View) -> list[float]:
-    return [one.x(step, view) for step in one.curves.resumed_after]
+def _marks(one: Drawn, view: View) -> list[tuple[float, str]]:
+    marks = [(one.x(step, view), word) for step, word in one.curves.marks]
+    if one.trunk and not any(word == FORKED for _, word in marks):  # not begun yet, or so long ago that it is not read
+        marks.insert(0, (one.x_before(one.trunk[-1], one.trunk[-1].until, view), FORKED))
+    return marks
 
 
 def _no_steps(drawn: Sequence[Drawn]) -> str:

@@ -97,7 +97,8 @@ def smooth(samples: Sequence[Sample], span: float) -> list[Sample]:
     total = weight = 0.0
     before = samples[0].x if samples else 0.0
     for sample in samples:
-        keep = math.exp(-(sample.x - before) / span) if span > 0 else 0.0
+        # A fork with longer epochs begins a little before its parent's curve ends.
+        keep = math.exp(-max(0.0, sample.x - before) / span) if span > 0 else 0.0
         total, weight = keep * total + sample.value, keep * weight + 1.0
         mean = total / weight
         result.append(Sample(sample.x, mean, mean, mean))

@@ -12,25 +12,33 @@ _INSTEAD = {
 }
 
 
-def refusal(verb: str, name: str, state: str) -> str | None:
-    """Why a verb can't be done to a run, with what can be done instead, or None where it can."""
+def refusal(verb: str, name: str, state: str, *, is_launched: bool = True) -> str | None:
+    """Why a verb can't be done to a run, with what can be done instead, or None where it can.
+
+    Args:
+        verb: pause, stop or resume.
+        name: of the run.
+        state: of the run.
+        is_launched: False for a run that was made and never launched: it is queued as well, but nobody waits.
+    """
     if verb in ("pause", "stop"):
         if state in ("pausing", "stopping"):
             return f"{name} is {state} already; it ends after its step and a checkpoint"
-        if state not in LIVE_STATES:
+        if state not in LIVE_STATES and not (state == "queued" and is_launched):
             return f"{name} is {state}, so there is nothing to {verb}; {_INSTEAD[state]}"
     if verb == "resume":
         if state in LIVE_STATES:
             return f"{name} is {state} already; there is nothing to resume"
         if state not in RESUMABLE_STATES:
-            return f"{name} is {state}, so there is nothing left to resume; {_INSTEAD[state]}"
+            longer = ", and fork trains it longer" if state == "finished" else ""
+            return f"{name} is {state}, so there is nothing left to resume; {_INSTEAD[state]}{longer}"
     return None
 
 
 def useful(verb: str, state: str | None) -> bool:
     """Whether a verb is worth naming in the footer for a run in that state."""
     if verb in ("pause", "stop"):
-        return state in LIVE_STATES and state not in ("pausing", "stopping")
+        return state == "queued" or (state in LIVE_STATES and state not in ("pausing", "stopping"))
     if verb == "resume":
         return state in RESUMABLE_STATES
     return state is not None

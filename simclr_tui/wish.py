@@ -41,15 +41,7 @@ class Wish:
     @property
     def choices(self) -> list[tuple[int, str]]:
         """Steps with their words: the newest (0, whatever that is by then), the best, then all."""
-        newest = self.checkpoints[0].step if self.checkpoints else None
-        words = f"newest (step {count(newest)})" if newest is not None else "newest"
-        choices = [(0, words)]
-        scored = [(one.knn_top1, one) for one in self.checkpoints if one.knn_top1 is not None]
-        if scored:
-            top1, best = max(scored, key=lambda pair: (pair[0], pair[1].step))
-            choices.append((best.step, f"best (step {count(best.step)}, kNN {percent(top1)} %)"))
-        rest = [one for one in self.checkpoints if one.step != newest]
-        return choices + [(one.step, f"step {count(one.step)} (epoch {one.epoch})") for one in rest]
+        return checkpoint_choices(self.checkpoints)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -70,3 +62,16 @@ class Wish:
         except ConfigError as error:
             return error.reason
         return ""
+
+
+def checkpoint_choices(checkpoints: Sequence[Checkpoint]) -> list[tuple[int, str]]:
+    """Steps of checkpoints (the newest first) with their words; 0 is the newest, whatever that is by then."""
+    newest = checkpoints[0].step if checkpoints else None
+    words = f"newest (step {count(newest)})" if newest is not None else "newest"
+    choices = [(0, words)]
+    scored = [(one.knn_top1, one) for one in checkpoints if one.knn_top1 is not None]
+    if scored:
+        top1, best = max(scored, key=lambda pair: (pair[0], pair[1].step))
+        choices.append((best.step, f"best (step {count(best.step)}, kNN {percent(top1)} %)"))
+    rest = [one for one in checkpoints if one.step != newest]
+    return choices + [(one.step, f"step {count(one.step)} (epoch {one.epoch})") for one in rest]

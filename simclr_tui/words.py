@@ -1,12 +1,11 @@
 """A run in words: where it is, when it ends, what it is. Pure."""
 
-import json
-
 from simclr_tui.format import UNKNOWN, clock, duration, moment
-from simclr_tui.model import Curves, RunRow, setting
+from simclr_tui.model import Curves, RunRow, Turn, setting
 from simclr_tui.objective import method_of
 from simclr_tui.theme import MUTED
-from trainer.store.records import TRAINED_KINDS
+from trainer.store.records import TRAINED_KINDS, Run
+from trainer.stored_settings import settings_of
 
 Part = str | tuple[str, str]
 """Text, or text with a style of the theme."""
@@ -32,6 +31,9 @@ _NEXT = {
     "interrupted": "r resumes it",
     "failed": "r tries again",
 }
+_HEARTBEAT_SECONDS = 10.0
+"""Without one for so long a process that holds its run is stopped, and does not only hang."""
+
 _TELLING = {
     "dataset": "",
     "backbone": "",
@@ -46,11 +48,15 @@ _TELLING = {
 def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     """State, epoch, and when it ends or what to do next."""
     parts: list[Part] = [(row.state, f"bold {STATE_STYLES[row.state]}")]
-    if row.state in _NEXT:
+    if row.turn is not None:
+        parts += [" · ", turn_words(row.turn)]
+    elif row.state in _NEXT:
         parts += [" · ", (_NEXT[row.state], "bold")]
     if row.run.epoch is not None:
         parts.append(f" · epoch {row.run.epoch}/{row.total_epochs or UNKNOWN}")
-    if row.is_live and row.state != "starting":
+    if row.state == "stalled":
+        parts.append(f" · {stall_words(row.run, now)}")
+    elif row.is_live and row.state != "starting":
         parts.append(f" · {end_words(row, curves, now)}")
     elif row.state in _NEXT:
         left = curves.seconds_left(row.run)
@@ -60,6 +66,21 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
         if row.run.trained_seconds:
             parts.append(f" after {duration(row.run.trained_seconds)} of training")
     return parts
+
+
+def stall_words(run: Run, now: float) -> str:
+    """Why a live run counts as stalled: a process that does not run at all has no heartbeat either."""
+    silent = duration(max(0.0, now - max(run.progress_at or 0.0, run.lifecycle_at)))
+    at = f" while {run.phase}" if run.phase else ""
+    is_stopped = run.alive_at is not None and now - max(run.alive_at, run.lifecycle_at) > _HEARTBEAT_SECONDS
+    words = f"no progress for {silent}{at}"
+    return f"{words}, its process {run.pid} does not run: kill -CONT lets it go on" if is_stopped else words
+
+
+def turn_words(turn: Turn) -> str:
+    """Where a waiting run stands, and the key that matters."""
+    where = f"number {turn.place} in line for {turn.device}"
+    return f"held back as {where}; h releases it" if turn.is_held else where
 
 
 def end_words(row: RunRow, curves: Curves, now: float) -> str:
@@ -86,7 +107,7 @@ def settings_words(row: RunRow) -> str:
         what = setting(row, "what", "")
         kind = f"{row.run.kind} {what}".rstrip()
         return f"{kind} of run {row.run.source_run_id}" if row.run.source_run_id else kind
-    config = json.loads(row.run.config)
+    config = settings_of(row.run)
     words = [f"{label}{config[name]}" for name, label in _TELLING.items() if name in config]
     method = method_of(row.run)
     return " · ".join([row.run.preset or "no preset", *([method] if method != "simclr" else []), *words])

@@ -13,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of device locks of these tests alone, so that they wait for nobody else's runs."""
+    folder = tmp_path_factory.mktemp("locks")
+    os.environ["SIMCLR_TUI_LOCKS"] = str(folder)
+    return folder
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """A runs folder that does not exist yet."""

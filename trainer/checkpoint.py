@@ -3,13 +3,14 @@
 Written as: bytes in memory → SHA-256 → temporary file → fsync → rename → fsync of the folder → manifest by the same
 way. The manifest names the file and is the commit mark: without it a file was never announced, and a step that is saved
 again has a file of its own until the manifest has changed over. torch.load does not notice a flipped
-bit (its zip reader is built without CRC checks), so the digest is compared before anything is loaded, and loading
-is `weights_only`, so that a file from elsewhere can't run code.
+bit (its zip reader is built without CRC checks), so the digest is compared before anything is loaded; the manifest
+carries one over itself. What unpacks the bytes trusts neither (`trainer.payload`).
 """
 
 import hashlib
 import io
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from typing import Any
 
 import torch
 
-from trainer.durable import write_durably
+from trainer.durable import read_plain_file, sync_folder, write_durably
+from trainer.payload import PayloadError, unpack
+from trainer.seal import is_intact, sealed
 
 FORMAT = 1
 
@@ -27,7 +30,10 @@ Report = Callable[[str, str], None]
 """Told (kind, message) of what a person should know."""
 
 Manifest = dict[str, Any]
-_FILE = re.compile(r"step-\d+-[0-9a-f]{8}\.pt")
+_MANIFEST_NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})\.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST_MANIFEST_BYTES = 1 << 20
+_DAMAGED = ".damaged"
 
 
 class UnusableError(ValueError):
@@ -72,11 +78,12 @@ def save(folder: Path, payload: dict[str, Any], manifest: dict[str, Any]) -> Sav
     path = folder / f"step-{manifest['step']}-{digest[:8]}.pt"
     write_durably(path, data)
     manifest = {**manifest, "format": FORMAT, "file": path.name, "bytes": len(data), "sha256": digest}
+    manifest = sealed(manifest)
     manifest_path = _manifest_path(folder, manifest["step"])
     write_durably(manifest_path, json.dumps(manifest, indent=1, sort_keys=True).encode())
-    for older in folder.glob(f"step-{manifest['step']}-*.pt"):
+    for older in _weights(folder, manifest["step"]):
         if older != path:
-            older.unlink()
+            older.unlink(missing_ok=True)
     return Saved(
         step=manifest["step"],
         epoch=manifest["epoch"],
@@ -92,10 +99,22 @@ def _manifest_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step}.json"
 
 
+def _weights(folder: Path, step: int) -> list[Path]:
+    """Files and links of a step's weights, announced or not."""
+    return [path for path in folder.glob(f"step-{step}-*.pt") if path.is_symlink() or not path.is_dir()]
+
+
 def steps_on_disk(folder: Path) -> list[int]:
-    """The steps of all checkpoints with a manifest, newest first. Reads only names."""
-    names = [path.stem.removeprefix("step-") for path in folder.glob("step-*.json")]
-    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+    """The steps of all checkpoints with a manifest, newest first. Reads only names.
+
+    Raises:
+        OSError: the folder is there and can't be listed. That it is empty must not be concluded.
+    """
+    try:
+        names = [_MANIFEST_NAME.fullmatch(entry.name) for entry in os.scandir(folder)]
+    except FileNotFoundError:
+        return []
+    return sorted((int(name[1]) for name in names if name), reverse=True)
 
 
 def load(folder: Path, step: int, fits: Callable[[Manifest], bool]) -> tuple[dict[str, Any], Manifest]:
@@ -117,28 +136,43 @@ def load(folder: Path, step: int, fits: Callable[[Manifest], bool]) -> tuple[dic
     if not fits(manifest):
         raise UnusableError("it was made with other settings")
     try:
-        data = (folder / manifest["file"]).read_bytes()
+        data = read_plain_file(folder / manifest["file"], largest_bytes=manifest["bytes"])
     except OSError as error:
         raise DamagedError(f"it cannot be read ({error.strerror})") from error
-    if len(data) != manifest.get("bytes") or hashlib.sha256(data).hexdigest() != manifest.get("sha256"):
+    if len(data) != manifest["bytes"] or hashlib.sha256(data).hexdigest() != manifest["sha256"]:
         raise DamagedError("its bytes are not those that were written")
     try:
-        payload = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DamagedError(f"it cannot be loaded ({type(error).__name__})") from error
+        payload = unpack(data)
+    except PayloadError as error:
+        raise DamagedError(str(error)) from error
+    if payload["step"] != step:
+        raise DamagedError(f"its weights are of step {payload['step']}")
     return payload, manifest
 
 
 def _read_manifest(folder: Path, step: int) -> Manifest:
     try:
-        manifest = json.loads(_manifest_path(folder, step).read_bytes())
+        manifest = json.loads(read_plain_file(_manifest_path(folder, step), largest_bytes=_LARGEST_MANIFEST_BYTES))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
-        raise DamagedError(f"its manifest cannot be read ({error})") from error
-    if isinstance(manifest, dict) and manifest.get("step") == step and _FILE.fullmatch(str(manifest.get("file"))):
-        return manifest
-    raise DamagedError("its manifest is not one of this checkpoint")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise DamagedError(f"its manifest cannot be read ({reason})") from error
+    if not isinstance(manifest, dict) or not is_intact(manifest):
+        raise DamagedError("its manifest is not as it was written")
+    if not _is_of_step(manifest, step):
+        raise DamagedError("its manifest is not one of this checkpoint")
+    return manifest
+
+
+def _is_of_step(manifest: Manifest, step: int) -> bool:
+    """Whether a manifest names a file of this step beside it, and has what loading it needs."""
+    digest = manifest.get("sha256")
+    if type(digest) is not str or not _SHA256.fullmatch(digest):
+        return False
+    whole = all(type(manifest.get(name)) is int for name in ("step", "epoch", "bytes"))
+    right_name = manifest.get("file") == f"step-{step}-{digest[:8]}.pt"
+    return whole and right_name and manifest["step"] == step and isinstance(manifest.get("reason", ""), str)
 
 
 def stored_config(folder: Path, step: int) -> dict[str, Any]:
@@ -184,33 +218,49 @@ def latest_valid(
         if step != steps[0]:
             report("checkpoint-fallback", f"going on from step {step}, since newer checkpoints can't be used")
         return found
-    if steps or any(folder.glob("*.damaged")):
+    if steps or any(folder.glob(f"*{_DAMAGED}*")):
         raise DamagedError("none that was written verifies")
     return None
 
 
 def set_aside(folder: Path, step: int) -> None:
-    """Rename a damaged checkpoint so that it is neither used nor lost."""
+    """Rename a damaged checkpoint so that it is neither used nor lost; what was set aside before stays too."""
     for path in (_manifest_path(folder, step), *folder.glob(f"step-{step}-*.pt")):
-        if path.exists():
-            path.replace(path.with_name(path.name + ".damaged"))
+        if os.path.lexists(path):
+            path.replace(_free_name(path))
+    sync_folder(folder)
+
+
+def _free_name(path: Path) -> Path:
+    """A name for what is set aside that nothing has yet: `.damaged`, `.damaged-2`, …"""
+    number = 1
+    while os.path.lexists(free := path.with_name(path.name + _DAMAGED + (f"-{number}" if number > 1 else ""))):
+        number += 1
+    return free
 
 
 def remove(folder: Path, step: int) -> None:
     """Delete a checkpoint that is no longer kept, its manifest first so that no half of it is announced."""
     _manifest_path(folder, step).unlink(missing_ok=True)
-    for path in folder.glob(f"step-{step}-*.pt"):
+    if folder.is_dir():
+        sync_folder(folder)  # or a power cut could bring back the manifest and not the weights
+    for path in _weights(folder, step):
         path.unlink(missing_ok=True)
 
 
 def tidy(folder: Path) -> None:
     """Delete what a killed trainer left half done: temporary files, and weights that no manifest names."""
+    for path in folder.glob("*.tmp"):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
     announced = set()
     for step in steps_on_disk(folder):
         try:
             announced.add(_read_manifest(folder, step)["file"])
+        except FileNotFoundError:
+            continue
         except ValueError:
             return  # a damaged manifest: nothing is deleted that it may have named
-    for path in (*folder.glob("*.tmp"), *folder.glob("step-*.pt")):
-        if path.name not in announced:
+    for path in folder.glob("step-*.pt"):
+        if path.name not in announced and (path.is_symlink() or path.is_file()):
             path.unlink()

@@ -3,59 +3,20 @@
 Defaults are the recipe of the UvA tutorial 17 (SimCLR on STL10), so that a run that sets nothing reproduces it.
 """
 
-import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from trainer.errors import ConfigError
-from trainer.settings import Setting, check_all, fields_of
+from trainer.quote import quoted
+from trainer.serialised import Serialised
+from trainer.settings import Setting, check_all
 
 DATASETS = ("stl10", "cifar10", "shapes", "folder:PATH")
-FOLDER = "folder:"
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet-narrow")
 BACKBONES = (*RESNETS, "timm:NAME")
 TIMM = "timm:"
 SUPERVISED = ("supcon", "cross-entropy")
 """Methods that learn from the labels of the split that they train on."""
-
-
-class Serialised:
-    """Conversion to and from the JSON that the store keeps in `runs.config`."""
-
-    def to_json(self) -> str:
-        """Every setting, sorted by name."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The config that was stored; settings added since take their defaults.
-
-        Raises:
-            ConfigError: a value is out of bounds, or a setting is not known to this version.
-        """
-        return cls.from_values(json.loads(text))
-
-    @classmethod
-    def from_values(cls, values: dict[str, Any]) -> Self:
-        """A config from a mapping of names to values.
-
-        Raises:
-            ConfigError: a value is out of bounds, or a name is not a setting.
-        """
-        known = {field.name for field in fields_of(cls)}
-        for name in values:
-            if name not in known:
-                raise ConfigError(name, "no such setting; `python -m trainer.run --help` lists them")
-        return cls(**values)
-
-    def digest(self) -> str:
-        """SHA-256 over the settings that can change a result, in hexadecimal."""
-        values = {f.name: getattr(self, f.name) for f in fields_of(type(self)) if f.setting.results}
-        if str(values.get("dataset")).startswith(FOLDER):
-            values["dataset"] = FOLDER  # where the images lie is not what they are, which has a fingerprint of its own
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,7 +163,8 @@ class PretrainConfig(Serialised):
     """Everything random is a function of it."""
 
     device: Annotated[str, Setting(group="Machine", common=True, results=False)] = "auto"
-    """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
+    """auto takes the first CUDA device, else the CPU; next takes the free GPU with the most memory when the run begins;
+    or cpu, cuda, cuda:N."""
     precision: Annotated[Literal["auto", "float32", "bfloat16"], Setting(group="Machine")] = "auto"
     """Autocast type of the network; auto is bfloat16 on a CUDA device that computes in it, else float32. The loss is
     always float32."""
@@ -212,6 +174,10 @@ class PretrainConfig(Serialised):
     """Bit-reproducible kernels; auto is yes on a CPU, where it costs nothing, and on CUDA."""
     threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0
     """CPU threads of the training process; 0 takes the cores at hand when the run is made, and stays with it."""
+
+    hang_seconds: Annotated[float, Setting(group="Machine", low=0, high=864_000, unit="seconds", results=False)] = 600.0
+    """Without any progress for so long, or for 60 steps if that is longer, the trainer is ended with exit code 70 by
+    its watchdog; a fifth of it writes the stacks of all threads into the log. 0 turns the watchdog off."""
 
     knn_every: Annotated[int, Setting(group="Evaluation", low=0, high=100_000, unit="epochs")] = 1
     """Epochs between online kNN scores; 0 takes none."""
@@ -265,7 +231,7 @@ class PretrainConfig(Serialised):
 
     def _check_model(self) -> None:
         if self.backbone not in RESNETS and not (self.backbone.startswith(TIMM) and self.backbone != TIMM):
-            raise ConfigError("backbone", f"{self.backbone!r} is not known; choose {', '.join(BACKBONES)}")
+            raise ConfigError("backbone", f"{quoted(self.backbone)} is not known; choose {', '.join(BACKBONES)}")
         plain = self.backbone in RESNETS and self.backbone != "resnet-narrow"
         if self.width_multiplier != 1 and not plain:
             raise ConfigError(
@@ -277,9 +243,9 @@ class PretrainConfig(Serialised):
     def _check_schedule(self) -> None:
         if self.warmup_epochs > self.epochs:
             raise ConfigError("warmup_epochs", "is above --epochs; make it smaller")
-        epochs = self.milestone_epochs
+        epochs, text = self.milestone_epochs, quoted(self.milestones)
         if list(epochs) != sorted(set(epochs)) or any(not 0 < epoch < self.epochs for epoch in epochs):
-            raise ConfigError("milestones", f"{self.milestones!r} must grow and lie between 0 and --epochs; change it")
+            raise ConfigError("milestones", f"{text} must grow and lie between 0 and --epochs; change it")
 
     @property
     def is_supervised(self) -> bool:
@@ -301,7 +267,7 @@ class PretrainConfig(Serialised):
         try:
             return tuple(int(word) for word in self.milestones.split(",")) if self.milestones.strip() else ()
         except ValueError:
-            raise ConfigError("milestones", f"{self.milestones!r} is not a list of epochs; write 70,90") from None
+            raise ConfigError("milestones", f"{quoted(self.milestones)} is not a list of epochs; write 70,90") from None
 
     @property
     def blur_kernel_size(self) -> int:
@@ -315,12 +281,12 @@ def check_dataset(dataset: str, setting: str = "dataset") -> None:
         return
     if dataset.startswith("folder:") and len(dataset) > len("folder:"):
         return
-    raise ConfigError(setting, f"{dataset!r} is not known; choose {', '.join(DATASETS)}")
+    raise ConfigError(setting, f"{quoted(dataset)} is not known; choose {', '.join(DATASETS)}")
 
 
 def check_device(device: str) -> None:
     """Raises: ConfigError, where that can be no device."""
     kind, _, index = device.partition(":")
-    if device in ("auto", "cpu", "cuda") or (kind == "cuda" and index.isdigit()):
+    if device in ("auto", "cpu", "cuda", "next") or (kind == "cuda" and index.isdigit()):
         return
-    raise ConfigError("device", f"{device!r} is not known; choose auto, cpu, cuda or cuda:N")
+    raise ConfigError("device", f"{quoted(device)} is not known; choose auto, next, cpu, cuda or cuda:N")

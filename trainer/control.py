@@ -1,33 +1,23 @@
-"""What the run was asked to do, by a signal or through the store, as one word.
+"""What the run was asked to do, by a signal or through the store, as one word, and what it tells of its progress.
 
 Pause, stop, SIGTERM and SIGINT all finish the step, write the same checkpoint and exit; what differs is the word that
-is recorded and the exit code. A handler only sets a flag, so nothing is ever cut off in the middle of a step. SIGHUP
-is ignored: a run that loses its terminal goes on.
+is recorded and the exit code.
 """
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
-from types import FrameType
 
 from trainer.errors import ExitCode, StoreError
+from trainer.pulse import PHASES as PHASES
+from trainer.pulse import Pulse
+from trainer.signals import Signals
 from trainer.store.runs import RunStore
 
 POLL_SECONDS = 0.5
-_BOUNCE_SECONDS = 0.15
-"""A second Ctrl-C so soon after the first is the same press of the key."""
-
-_HURRY_SECONDS = 2.0
-"""A second Ctrl-C within so long leaves at once."""
-
-_PROGRESS_SECONDS = 2.0
-
-PHASES = ("starting", "loading", "starting workers", "training", "evaluating", "saving", "waiting")
-"""What a trainer may be at (`runs.phase`): from importing torch to waiting for space on the disk."""
 
 
 class Intent(Enum):
@@ -37,6 +27,8 @@ class Intent(Enum):
     STOP = ("stopped", "stopped on request; resume by name goes on from here", ExitCode.FINISHED)
     TERMINATE = ("interrupted", "ended by SIGTERM with everything saved", ExitCode.SIGTERM)
     INTERRUPT = ("interrupted", "ended by SIGINT with everything saved", ExitCode.SIGINT)
+    OUT_OF_TIME = ("interrupted", "ended by SIGXCPU, its limit of CPU time, with everything saved", ExitCode.SIGTERM)
+    REQUEUE = ("interrupted", "saved and ended by SIGUSR1, to be queued again", ExitCode.TRY_AGAIN)
 
     def __init__(self, lifecycle: str, message: str, exit_code: ExitCode) -> None:
         """Name the parts of the value."""
@@ -54,62 +46,72 @@ class EndRequested(Exception):  # noqa: N818 - it is no error: the run was asked
         self.intent = intent
 
 
+_INTENTS: dict[int, Intent] = {
+    signal.SIGTERM: Intent.TERMINATE,
+    signal.SIGINT: Intent.INTERRUPT,
+    signal.SIGXCPU: Intent.OUT_OF_TIME,
+    signal.SIGUSR1: Intent.REQUEUE,
+}
+
+
+def intent_of(signals: Signals) -> Intent | None:
+    """What a signal asked for, if one came. Looks at nothing but memory."""
+    return None if signals.ending is None else _INTENTS[signals.ending]
+
+
 class Control:
     """The one place that knows whether the run should go on."""
 
-    def __init__(self, store: RunStore, run_id: str) -> None:
-        """Args: the store and run whose commands are polled; earlier commands are dropped as outdated."""
+    def __init__(
+        self, store: RunStore, run_id: str, *, signals: Signals | None = None, pulse: Pulse | None = None
+    ) -> None:
+        """Args: the store and run whose commands are polled; the signals and the pulse of the process, where it has
+        them already."""
         self._store = store
         self._run_id = run_id
-        self._signal: int | None = None
-        self._signal_at = 0.0
+        self._signals = signals or Signals()
+        self._signals.run_id = run_id
+        self.pulse = pulse or Pulse()
         self._polled_at = 0.0
         self._command: Intent | None = None
-        self._save = False
-        self._progress_at = 0.0
         self._phase = PHASES[0]
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Say what the trainer is at meanwhile; each beginning and end of a phase is progress."""
-        assert name in PHASES, name
-        before, self._phase = self._phase, name
-        self.beat()
+        before = self._phase
+        self._enter(name)
         try:
             yield
         finally:
-            self._phase = before
-            self.beat()
+            self._enter(before)
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        self.pulse.enter(phase)
 
     def beat(self, step: int | None = None) -> None:
         """Note that the trainer gets on: a step was taken, or a piece of other work is done. Costs next to nothing."""
+        self.pulse.beat(step)
+
+    def pace(self, step_seconds: float | None) -> None:
+        """Say how long a step takes (median, seconds), by which is judged what takes too long."""
+        if step_seconds is not None:
+            self.pulse.pace(step_seconds)
 
     def listen(self) -> None:
-        """Take over SIGTERM, SIGINT and SIGUSR1, and ignore SIGHUP."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
-        signal.signal(signal.SIGUSR1, self._handle_save)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        """Take over the signals of the process."""
+        self._signals.listen()
 
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        now = time.monotonic()
-        since = now - self._signal_at
-        if number == signal.SIGINT and self._signal == signal.SIGINT:
-            if since < _BOUNCE_SECONDS:
-                return
-            if since < _HURRY_SECONDS:
-                with contextlib.suppress(OSError):
-                    os.write(2, f"\nended at once; resume {self._run_id} goes on from its last checkpoint\n".encode())
-                os._exit(ExitCode.SIGINT)
-        self._signal, self._signal_at = number, now
-
-    def _handle_save(self, _number: int, _frame: FrameType | None) -> None:
-        self._save = True
+    def signalled(self) -> Intent | None:
+        """What a signal asked for, if one came. Looks at nothing but memory."""
+        return intent_of(self._signals)
 
     def intent(self) -> Intent | None:
         """What was asked for, if anything; looks into the store at most twice a second."""
-        if self._signal is not None:
-            return Intent.INTERRUPT if self._signal == signal.SIGINT else Intent.TERMINATE
+        signalled = self.signalled()
+        if signalled is not None:
+            return signalled
         now = time.monotonic()
         if now - self._polled_at >= POLL_SECONDS:
             self._polled_at = now
@@ -119,7 +121,7 @@ class Control:
     def _poll(self) -> None:
         names = [command.command for command in self._store.pending_commands(self._run_id)]
         if "save" in names and not {"pause", "stop"} & set(names):
-            self._save = True
+            self._signals.save = True
             self._take("saving")
         if "pause" in names or "stop" in names:
             self._command = Intent.STOP if "stop" in names else Intent.PAUSE
@@ -139,18 +141,22 @@ class Control:
         """Let time pass, but not past a signal.
 
         Raises:
-            EndRequested: SIGTERM or SIGINT came. What the store asks for can't be done while this waits.
+            EndRequested: a signal asked the run to end. What the store asks for can't be done while this waits.
         """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self._signal is not None:
-                raise EndRequested(Intent.INTERRUPT if self._signal == signal.SIGINT else Intent.TERMINATE)
+            signalled = self.signalled()
+            if signalled is not None:
+                raise EndRequested(signalled)
+            self.beat()
             time.sleep(0.1)
 
     def take_save(self) -> bool:
         """Whether a checkpoint was asked for since the last call."""
-        asked, self._save = self._save, False
-        return asked
+        if not self._signals.save:
+            return False
+        self._signals.save = False  # a signal that comes between the two lines is answered by the same checkpoint
+        return True
 
     def check(self) -> None:
         """Go on, or give way. For work between steps that can be done again from the last checkpoint.
@@ -162,18 +168,6 @@ class Control:
         if intent is not None:
             raise EndRequested(intent)
         self.beat()
-        self._show_progress()
-
-    def _show_progress(self) -> None:
-        """Note that such work goes on, which no step tells of."""
-        now = time.monotonic()
-        if now - self._progress_at < _PROGRESS_SECONDS:
-            return
-        self._progress_at = now
-        try:
-            self._store.update_run(self._run_id, progress_at=time.time())
-        except StoreError:
-            return  # a full disk; the run is shown as stalled until it can say otherwise
 
     def end(self, intent: Intent) -> None:
         """Record that the run gave way. Commits durably; a full disk leaves it to the lock to tell."""

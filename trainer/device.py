@@ -1,8 +1,13 @@
 """The device a run trains on, how exact it is there, and what its bits depend on."""
 
 import ctypes
+import importlib.metadata
+import os
 import platform
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -59,13 +64,16 @@ def prepare(
     """Settle the machine settings and tell torch. Changes the process's global state.
 
     Raises:
-        ConfigError: the device is not there, or does not compute in the precision that was asked for.
+        ConfigError: the device is not there, does not compute in the precision that was asked for, or can't be
+            deterministic with this environment.
     """
     if threads:
         torch.set_num_threads(threads)
     chosen = choose_device(device)
     cuda = chosen.type == "cuda"
     if cuda:
+        if deterministic != "no":
+            check_cublas()
         torch.cuda.set_device(chosen)
     else:
         _keep_freed_pages()
@@ -81,6 +89,18 @@ def prepare(
     torch.backends.cudnn.deterministic = machine.deterministic
     torch.backends.cudnn.benchmark = not machine.deterministic
     return machine
+
+
+def check_cublas() -> None:
+    """Refuse a deterministic run where torch would raise in its first matrix product (notes/randomness of PyTorch).
+
+    Raises:
+        ConfigError: the environment lets cuBLAS choose a workspace with which it is not reproducible.
+    """
+    chosen = os.environ.get("CUBLAS_WORKSPACE_CONFIG", "")
+    if chosen not in (":4096:8", ":16:8"):
+        said = f"CUBLAS_WORKSPACE_CONFIG is {chosen or 'not set'}, with which cuBLAS is not reproducible"
+        raise ConfigError("deterministic", f"{said}; set it to :4096:8, or give --deterministic no")
 
 
 def _autocast_dtype(precision: str, *, cuda: bool) -> torch.dtype | None:
@@ -109,7 +129,7 @@ def choose_device(text: str) -> torch.device:
         ConfigError: there is no such device on this machine.
     """
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if text == "auto":
+    if text in ("auto", "next"):  # the next free one is the only one that torch is shown
         return torch.device("cuda", 0) if count else torch.device("cpu")
     if text == "cpu":
         return torch.device("cpu")
@@ -121,26 +141,86 @@ def choose_device(text: str) -> torch.device:
 
 
 def fingerprint(machine: Machine) -> dict[str, Any]:
-    """What the bits of a run depend on beside its settings: libraries, device, instruction set, threads."""
+    """What the bits of a run depend on beside its settings and images: libraries, device, instruction set, threads."""
     import kornia
     import torchvision
 
-    return {
+    facts = {
+        "simclr_tui": _own_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "kornia": kornia.__version__,
         "cuda": torch.version.cuda if machine.is_cuda else None,
         "cudnn": torch.backends.cudnn.version() if machine.is_cuda else None,
         "device": machine.name,
+        "cpu": _cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_extensions": _cpu_extensions(),
         "threads": torch.get_num_threads(),
         "precision": str(machine.autocast_dtype or torch.float32).removeprefix("torch."),
         "channels_last": machine.channels_last,
         "deterministic": machine.deterministic,
+        **{name: os.environ.get(name) for name in _VARIABLES},
     }
+    return facts | (_cuda_facts(machine) if machine.is_cuda else {})
 
 
-def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What changed between two fingerprints, in words."""
-    names = sorted(before.keys() | now.keys())
-    return [f"{name} {before.get(name)} → {now.get(name)}" for name in names if before.get(name) != now.get(name)]
+_VARIABLES = (
+    "ONEDNN_MAX_CPU_ISA",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_CBWR",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+"""Variables of the environment that choose other kernels, and that no library tells of."""
+
+_EXTENSIONS = re.compile(r"(sse|avx|amx|fma|f16c|bf16|asimd|sve|i8mm).*")
+
+
+def _own_version() -> str | None:
+    try:
+        return importlib.metadata.version("simclr-tui")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    """Vendor's name, family and model: oneDNN and MKL choose their kernels by them."""
+    lines = dict(_cpu_lines())
+    numbers = [f"{name} {lines[name]}" for name in ("cpu family", "model") if name in lines]
+    name = lines.get("model name") or lines.get("CPU part") or platform.machine()
+    return f"{name} ({', '.join(numbers)})" if numbers else name
+
+
+def _cpu_extensions() -> list[str]:
+    """The vector extensions that the kernel shows; a virtual machine that moves may lose some under the same name."""
+    lines = dict(_cpu_lines())
+    flags = (lines.get("flags") or lines.get("Features") or "").split()
+    return sorted(flag for flag in set(flags) if _EXTENSIONS.match(flag))
+
+
+def _cpu_lines() -> Iterator[tuple[str, str]]:
+    """Names and values of the first processor of /proc/cpuinfo."""
+    try:
+        text = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+    except OSError:
+        return
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        yield name.strip(), value.strip()
+
+
+def _cuda_facts(machine: Machine) -> dict[str, Any]:
+    """What of a GPU the bits depend on: cards of one name may differ in their multiprocessors (MIG)."""
+    properties = torch.cuda.get_device_properties(machine.device)
+    try:
+        driver = Path("/sys/module/nvidia/version").read_text().strip()
+    except OSError:
+        driver = None
+    return {
+        "driver": driver,
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "multiprocessors": properties.multi_processor_count,
+        "CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+    }

@@ -1,6 +1,11 @@
-"""Files that a crash leaves either as they were or as they should be."""
+"""Files that a crash leaves either as they were or as they should be, and files that are read without trust.
+
+Every call that changes the disk is one of `os`, in the order open, write, fsync, replace, fsync of the folder: rename
+without the first fsync is the classic loss (Pillai et al., OSDI 2014), and without the second the name may go.
+"""
 
 import os
+import stat
 from pathlib import Path
 
 
@@ -10,22 +15,52 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         OSError: the disk refused; the temporary file is removed again.
     """
-    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary = path.with_name(path.name + ".tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte: one call may take fewer (write(2)), and a disk that is getting full does so."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut (fsync(2): syncing a file says nothing of its name).
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_plain_file(path: Path, *, largest_bytes: int) -> bytes:
+    """The bytes of a plain file. A link is not followed, a pipe not waited for, and nothing larger is read.
+
+    Raises:
+        OSError: it is not there, can't be read, is no plain file, or is too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(None, "it is no plain file", str(path))
+        if found.st_size > largest_bytes:
+            raise OSError(None, f"it has {found.st_size:,} bytes instead of at most {largest_bytes:,}", str(path))
+        return file.read(found.st_size)

@@ -46,15 +46,17 @@ def evaluate(job: Job) -> None:
     machine = prepare(
         device=wish.device, threads=wish.threads, precision=config.precision, channels_last=config.channels_last
     )
-    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
-        payload = _checkpoint(job, source, config, wish.step)
+    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse):
+        with job.control.phase("loading"):
+            payload = _checkpoint(job, source, config, wish.step)
         if not wish.step:
             # A job that is interrupted goes on with this checkpoint, and not with one that is newer by then.
             wish = dataclasses.replace(wish, step=payload["step"])
             job.store.update_run(job.run.id, config=wish.to_json())
-        model = _model(config, payload, machine, source)
         job.reporter.note(f"evaluating step {payload['step']} of {source.name}: {wish.what}")
-        used, dataset = _dataset(job, wish, source, config, payload)
+        with job.control.phase("loading"):
+            model = _model(config, payload, machine, source)
+            used, dataset = _dataset(job, wish, source, config, payload)
         subject = Subject(
             job=job,
             wish=wish,
@@ -65,7 +67,8 @@ def evaluate(job: Job) -> None:
             dataset=dataset,
             step=payload["step"],
         )
-        importlib.import_module(_WAYS[wish.what]).run(subject)
+        with job.control.phase("evaluating"):
+            importlib.import_module(_WAYS[wish.what]).run(subject)
 
 
 def evaluate_at_end(

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from trainer.config import Serialised, check_dataset, check_device
+from trainer.config import check_dataset, check_device
 from trainer.errors import ConfigError
+from trainer.quote import quoted
+from trainer.serialised import Serialised
 from trainer.settings import Setting, check_all, fields_of
 
 WAYS = ("layers", "labels", "invariance", "finetune", "map")
@@ -79,7 +81,7 @@ class EvaluateConfig(Serialised):
     """Nearest train images that are noted for each image of the map."""
 
     device: Annotated[str, Setting(group="Machine", common=True)] = "auto"
-    """auto takes the first CUDA device, else the CPU; or cpu, cuda, cuda:N."""
+    """auto takes the first CUDA device, else the CPU; next the free GPU with the most memory; or cpu, cuda, cuda:N."""
     threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0
     """CPU threads of the process; 0 takes the cores at hand."""
 
@@ -95,9 +97,11 @@ class EvaluateConfig(Serialised):
             check_dataset(self.dataset)
         counts, parts = self.label_counts, self.label_fractions
         if any(count < 1 for count in counts) or list(counts) != sorted(set(counts)):
-            raise ConfigError("labels_per_class", f"{self.labels_per_class!r} must grow from 1 on; write 10,50,500")
+            text = quoted(self.labels_per_class)
+            raise ConfigError("labels_per_class", f"{text} must grow from 1 on; write 10,50,500")
         if not parts or any(not 0 < part <= 1 for part in parts) or list(parts) != sorted(set(parts)):
-            raise ConfigError("fractions", f"{self.fractions!r} must grow and lie above 0, to 100; write 1,10,100")
+            text = quoted(self.fractions)
+            raise ConfigError("fractions", f"{text} must grow and lie above 0, to 100; write 1,10,100")
         self._check_what_is_ignored()
 
     def _check_what_is_ignored(self) -> None:
@@ -121,7 +125,7 @@ class EvaluateConfig(Serialised):
             )
         except ValueError:
             raise ConfigError(
-                "labels_per_class", f"{self.labels_per_class!r} is not a list of whole numbers; write 10,50,500"
+                "labels_per_class", f"{quoted(self.labels_per_class)} is not a list of whole numbers; write 10,50,500"
             ) from None
 
     @property
@@ -130,4 +134,5 @@ class EvaluateConfig(Serialised):
         try:
             return tuple(float(word) / 100 for word in self.fractions.split(",") if self.fractions.strip())
         except ValueError:
-            raise ConfigError("fractions", f"{self.fractions!r} is not a list of numbers; write 1,10,100") from None
+            text = quoted(self.fractions)
+            raise ConfigError("fractions", f"{text} is not a list of numbers; write 1,10,100") from None

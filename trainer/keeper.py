@@ -1,6 +1,11 @@
-"""When a checkpoint is written, which ones are kept, and what the store says about them."""
+"""When a checkpoint is written, which ones are kept, and what the store says about them.
 
+A checkpoint is announced once it was read back from the disk, and none is deleted for one that was not.
+"""
+
+import contextlib
 import dataclasses
+import errno
 import time
 from pathlib import Path
 from typing import Any
@@ -8,10 +13,16 @@ from typing import Any
 from trainer import checkpoint
 from trainer.checkpoint import Saved
 from trainer.config import PretrainConfig
-from trainer.errors import CheckpointError, ConfigError, DataError
+from trainer.errors import CheckpointError, ConfigError, DataError, StoreError
 from trainer.paths import checkpoint_dir
+from trainer.report import duration
+from trainer.retention import Retention, reads_back, surplus
+from trainer.room import Room
+from trainer.serialised import FOLDER
 from trainer.settings import fields_of
+from trainer.store.records import Checkpoint
 from trainer.store.runs import RunStore
+from trainer.summary import manifest_summary
 
 COST_LIMIT = 0.01
 """Part of the time that checkpoints may take before the interval grows."""
@@ -38,6 +49,9 @@ class CheckpointKeeper:
         self._saved_at = time.monotonic()
         self._retry_at = 0.0
         self._cost_seconds = 0.0
+        self._failing_since: float | None = None
+        self._failure_is_told = False
+        self._room = Room(self._folder, self._warn)
 
     @property
     def due(self) -> bool:
@@ -45,21 +59,45 @@ class CheckpointKeeper:
         now = time.monotonic()
         return now - self._saved_at >= self._interval_seconds and now >= self._retry_at
 
-    def put_off(self) -> None:
-        """After a try that failed: let some time pass before the next one."""
-        self._retry_at = time.monotonic() + RETRY_SECONDS
+    def failed(self, step: int, error: Exception) -> str:
+        """After a try that failed: let some time pass before the next one, and say so, as a sentence.
+
+        The store has it as one event for all tries until one succeeds, at the first of them that it can be written.
+        """
+        now = time.monotonic()
+        self._retry_at = now + RETRY_SECONDS
+        self._failing_since = self._failing_since or now
+        message = f"checkpoint of step {step} not written ({error}); training goes on, free some space"
+        if not self._failure_is_told:
+            with contextlib.suppress(StoreError):
+                self._store.event(self._run_id, "checkpoint-failed", message, level="error", step=step)
+                self._failure_is_told = True
+        return message
+
+    def require_room(self, checkpoint_bytes: int) -> None:
+        """Refuse to begin where the disk has too little room for checkpoints.
+
+        Args:
+            checkpoint_bytes: what one is thought to take, where none lies on the disk yet.
+
+        Raises:
+            TrainerError: it has.
+        """
+        rows = self._store.checkpoints(self._run_id)
+        self._room.require(rows[0].bytes if rows else checkpoint_bytes)
 
     def is_better(self, knn_top1: float | None) -> bool:
         """Whether a kNN score beats that of every kept checkpoint, and saving now costs little enough."""
         if knn_top1 is None or self._cost_seconds > COST_LIMIT * (time.monotonic() - self._saved_at):
             return False
-        kept = [row.knn_top1 for row in self._store.checkpoints(self._run_id) if row.knn_top1 is not None]
+        rows = [row for row in self._store.checkpoints(self._run_id) if row.verified_at is not None]
+        kept = [row.knn_top1 for row in rows if row.knn_top1 is not None]
         return not kept or knn_top1 > max(kept)
 
     def save(
         self, payload: dict[str, Any], *, step: int, epoch: int, reason: str, knn_top1: float | None = None
     ) -> Saved:
-        """Write, announce, then prune.
+        """Write, read back, announce, then prune.
 
         Args:
             payload: what a resumed run needs.
@@ -69,10 +107,10 @@ class CheckpointKeeper:
             knn_top1: the online kNN score of exactly these weights, if there is one.
 
         Raises:
-            OSError: the disk refused; what was there before is untouched.
+            OSError: the disk refused, or did not keep what it was given; what was there before is untouched.
             StoreError: the file is there and will be found, but the store could not announce it.
         """
-        self._saved_at = time.monotonic()
+        self._saved_at = started = time.monotonic()
         run = self._store.run(self._run_id)
         manifest = {
             "run_id": self._run_id,
@@ -84,13 +122,34 @@ class CheckpointKeeper:
             "reason": reason,
             "knn_top1": knn_top1,
             "config": self._config.to_json(),
+            "summary": manifest_summary(run),
         }
+        if run.parent_run_id:
+            manifest |= {"parent_run_id": run.parent_run_id, "parent_step": run.parent_step}
         saved = checkpoint.save(self._folder, payload, manifest)
-        self._cost_seconds = saved.seconds
+        if not reads_back(saved.path, saved.bytes, saved.sha256):
+            checkpoint.set_aside(self._folder, step)
+            raise OSError(errno.EIO, "what was read back is not what was written", str(saved.path))
+        self._cost_seconds = time.monotonic() - started
         self._announce(saved, reason, knn_top1)
-        self._set_interval(saved.seconds)
+        self._set_interval(self._cost_seconds)
         self._prune()
+        self._tell_recovery(step)
+        self._room.look(saved.bytes)
         return saved
+
+    def _tell_recovery(self, step: int) -> None:
+        """After tries that failed: say that checkpoints can be written again."""
+        if self._failing_since is None:
+            return
+        if self._failure_is_told:
+            message = f"checkpoints can be written again, after {duration(time.monotonic() - self._failing_since)}"
+            self._store.event(self._run_id, "checkpoint-recovered", message, step=step)
+        self._failing_since, self._failure_is_told = None, False
+
+    def _warn(self, kind: str, message: str) -> None:
+        with contextlib.suppress(StoreError):  # the disk may be too full to say that it is
+            self._store.event(self._run_id, kind, message, level="warning")
 
     def _announce(self, saved: Saved, reason: str, knn_top1: float | None) -> None:
         self._store.put_checkpoint(
@@ -103,7 +162,8 @@ class CheckpointKeeper:
                 "sha256": saved.sha256,
                 "reason": reason,
                 "knn_top1": knn_top1,
-                "seconds": saved.seconds,
+                "seconds": self._cost_seconds,
+                "verified_at": time.time(),
             }
         )
 
@@ -121,22 +181,38 @@ class CheckpointKeeper:
             )
 
     def _prune(self) -> None:
-        """Delete what need not be kept, once the newer one is safe: the row first, so that nothing is announced
+        """Delete what need not be kept, now that the newer one is safe: the row first, so that nothing is announced
         that is not there."""
         rows = self._store.checkpoints(self._run_id)
-        for row in rows[self._config.keep_checkpoints :]:
-            if row.step in self._kept_for_good(rows):
-                continue
-            self._store.forget_checkpoint(self._run_id, row.step)
-            checkpoint.remove(self._folder, row.step)
+        if len(rows) <= self._config.keep_checkpoints:
+            return
+        retention = Retention(
+            newest=self._config.keep_checkpoints,
+            milestones=self._config.keep_every_epochs > 0,
+            pinned=self._store.pinned_checkpoints(self._run_id),
+        )
+        for step in surplus(self._verified(rows), retention):
+            self._store.forget_checkpoint(self._run_id, step)
+            checkpoint.remove(self._folder, step)
 
-    def _kept_for_good(self, rows: list[Any]) -> set[int]:
-        """Steps of the best checkpoint and of those at the end of every so many epochs."""
-        scored = [row for row in rows if row.knn_top1 is not None]
-        best = {max(scored, key=lambda row: (row.knn_top1, row.step)).step} if scored else set()
-        every = self._config.keep_every_epochs
-        closed = {row.step for row in rows if every and row.reason == "milestone"}
-        return best | closed
+    def _verified(self, rows: list[Checkpoint]) -> list[Checkpoint]:
+        """Those that have verified, now or before; the others are set aside and taken back."""
+        good = []
+        for row in rows:
+            if row.verified_at is None:
+                if not reads_back(self._runs / row.path, row.bytes, row.sha256):
+                    checkpoint.set_aside(self._folder, row.step)
+                    self._report("checkpoint-damaged", f"checkpoint of step {row.step} set aside: it does not verify")
+                    continue
+                row = dataclasses.replace(row, verified_at=time.time())
+                self._store.set_verified(self._run_id, row.step, row.verified_at)
+            good.append(row)
+        return good
+
+    def drop(self, step: int) -> None:
+        """Delete a checkpoint in whose place another one was written, its row first."""
+        self._store.forget_checkpoint(self._run_id, step)
+        checkpoint.remove(self._folder, step)
 
     def is_milestone(self, epoch: int) -> bool:
         """Whether the checkpoint at the end of this epoch is one that is kept for good."""
@@ -178,22 +254,29 @@ class CheckpointKeeper:
         number = step or max(checkpoint.steps_on_disk(self._folder), default=0)
         stored = checkpoint.stored_config(self._folder, number)
         own = dataclasses.asdict(self._config)
+        moved = all(str(values.get("dataset")).startswith(FOLDER) for values in (stored, own))
         differing = [
             f"{field.name} {stored[field.name]} instead of {own[field.name]}"
             for field in fields_of(PretrainConfig)
-            if field.setting.results and stored.get(field.name, own[field.name]) != own[field.name]
+            if field.setting.results
+            and stored.get(field.name, own[field.name]) != own[field.name]
+            and not (field.name == "dataset" and moved)
         ]
         if differing:
             raise DataError(
                 f"{self._folder}: the checkpoint of step {number} was made with other settings than the run's "
-                f"({', '.join(differing[:3])}); put the run's own checkpoints back"
+                f"({', '.join(differing[:3])}); put the run's own checkpoints or settings back"
             )
 
     def _fits(self, manifest: dict[str, Any]) -> bool:
-        """Whether a checkpoint was made with settings of the same result; ones added since have their defaults."""
+        """Whether a checkpoint was made with settings of the same result; ones added since have their defaults.
+
+        `was` has those from before a change that was accepted: a crash may have come between it and the store's row.
+        """
         try:
-            return PretrainConfig.from_json(manifest["config"]).digest() == self._config.digest()
-        except (ConfigError, KeyError, TypeError, ValueError):
+            texts = [manifest["config"], *manifest.get("was", [])]
+            return any(PretrainConfig.from_json(text).digest() == self._config.digest() for text in texts)
+        except (ConfigError, AttributeError, KeyError, TypeError, ValueError):
             return False
 
     def _report(self, kind: str, message: str) -> None:

@@ -5,17 +5,14 @@ The trajectory does not depend on how images are loaded: the permutation and eve
 there. Shapes: B images, V views, C H W image, K uniforms of a view.
 """
 
-import ctypes
-import signal
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from trainer.augment import UNIFORMS_PER_VIEW, AugmentRecipe, ViewParameters, draw_parameters, view_major
 from trainer.augment_kornia import augment_batch as augment_with_kornia
@@ -23,13 +20,12 @@ from trainer.augment_torchvision import augment_batch as augment_with_torchvisio
 from trainer.config import PretrainConfig
 from trainer.data.split import ImageSource
 from trainer.device import Machine
+from trainer.job import Job
 from trainer.randomness import permutation, uniforms
+from trainer.workers import WorkerPool
 
-T = TypeVar("T")
-_WORKER_TIMEOUT_SECONDS = 120
 _FEWEST_TO_COMPARE = 4
 """Images below which equal draws may be chance."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Batch(NamedTuple):
@@ -72,19 +68,6 @@ class _Batches(Dataset[Tensor]):
         return augment_with_torchvision(images_BCHW, parameters, self._recipe, self._size)
 
 
-class _Schedule(Sampler[_Request]):
-    """The requests of the epoch that is under way; a DataLoader with lasting workers reads it anew each epoch."""
-
-    def __init__(self) -> None:
-        self.requests: list[_Request] = []
-
-    def __iter__(self) -> Iterator[_Request]:
-        return iter(self.requests)
-
-    def __len__(self) -> int:
-        return len(self.requests)
-
-
 class ViewLoader:
     """Gives the augmented views of one batch after the other, on the training device."""
 
@@ -96,9 +79,10 @@ class ViewLoader:
         *,
         workers: int,
         labels: Tensor | None = None,
+        job: Job | None = None,
     ) -> None:
-        """Args: what is loaded, the settings, the device, how many worker processes load it, and the labels (N,) that
-        come along."""
+        """Args: what is loaded, the settings, the device, how many worker processes load it, the labels (N,) that
+        come along, and the job that is told when workers are lost."""
         self._labels = labels
         self._config = config
         self._machine = machine
@@ -107,40 +91,18 @@ class ViewLoader:
         self.count = len(images)
         self._source_size = images.shape[1:]
         self._resident: Tensor | None = None
-        self._schedule = _Schedule()
-        self._loader: DataLoader[Tensor] | None = None
+        self._pool: WorkerPool | None = None
         if config.cache == "vram":
             self._resident = images.take(range(self.count)).to(machine.device)
         else:
-            self._loader = _quietly(lambda: self._make_loader(images, workers))
+            answers = _Batches(images, self._recipe, config.image_size)
+            pin_memory = config.pin_memory and machine.is_cuda
+            self._pool = WorkerPool(answers, config, workers=workers, pin_memory=pin_memory, job=job)
 
     def close(self) -> None:
         """End the workers. A process that leaves without this waits for them in vain: they ignore SIGTERM."""
-        self._loader = None
-
-    def _make_loader(self, images: ImageSource, workers: int) -> DataLoader[Tensor]:
-        config = self._config
-        some = workers > 0
-        return DataLoader(
-            _Batches(images, self._recipe, config.image_size),
-            sampler=self._schedule,
-            batch_size=None,
-            num_workers=workers,
-            collate_fn=_as_it_is,
-            pin_memory=config.pin_memory and self._machine.is_cuda,
-            persistent_workers=config.persistent_workers and some,
-            prefetch_factor=config.prefetch_factor if some else None,
-            timeout=_WORKER_TIMEOUT_SECONDS if some else 0,
-            worker_init_fn=_start_worker,
-            # Without its own generator an iterator draws its base seed from the global one (Megatron-Bridge #5257).
-            generator=torch.Generator(),
-        )
-
-    def _load(self, requests: list[_Request]) -> Iterator[Tensor]:
-        """What the workers answer to these requests, in order."""
-        assert self._loader is not None
-        self._schedule.requests = requests
-        return _quietly(self._loader.__iter__)
+        if self._pool is not None:
+            self._pool.close()
 
     def steps_per_epoch(self) -> int:
         """Batches of a whole epoch."""
@@ -157,11 +119,25 @@ class ViewLoader:
         Args:
             epoch: counted from 1.
             first_batch: how many batches to leave out, because they were trained on before an interruption.
+
+        Raises:
+            EndRequested: the run was asked to end while a batch was waited for.
+            TrainerError: workers were lost again and again.
         """
         config = self._config
         order_N = permutation(config.seed, epoch, self.count)
         uniforms_NVK = uniforms(config.seed, epoch, self.count, config.views, UNIFORMS_PER_VIEW)
-        yield from self._batches(order_N, uniforms_NVK, first_batch, self.steps_per_epoch())
+        yield from self._batches(order_N, uniforms_NVK, first_batch, self.steps_per_epoch(), name=f"epoch {epoch}")
+
+    def indices(self, epoch: int, batch: int) -> Tensor:
+        """Which images a batch of an epoch holds: int64 (B,).
+
+        Args:
+            epoch: counted from 1.
+            batch: counted from 0.
+        """
+        size = self._config.batch_size
+        return permutation(self._config.seed, epoch, self.count)[batch * size : (batch + 1) * size]
 
     def fixed_views(self, batch_size: int, *, drop_last: bool) -> Iterator[Batch]:
         """Batches of always the same views in always the same order, for validation.
@@ -193,20 +169,22 @@ class ViewLoader:
         values = (getattr(drawn, field.name).unflatten(0, (config.views, -1)) for field in fields(drawn))
         return all(bool((value == value[:, :1]).all()) for value in values)
 
-    def _batches(self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0) -> Iterator[Batch]:
+    def _batches(
+        self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0, *, name: str = "validation"
+    ) -> Iterator[Batch]:
         size = size or self._config.batch_size
         chosen = [order_N[k * size : (k + 1) * size] for k in range(first, count)]
-        if self._in_workers:
-            requests = [_Request(i.numpy(), self._draws(uniforms_NVK[i]).numpy()) for i in chosen]
-            for indices_B, views in zip(chosen, self._load(requests), strict=True):
-                yield Batch(views, None, self._labels_of(indices_B))
-            return
-        if self._resident is None:
-            batches = self._load([_Request(indices_B.numpy(), None) for indices_B in chosen])
-        else:
+        drawn = [self._draws(uniforms_NVK[i]).numpy() if self._in_workers else None for i in chosen]
+        batches: Iterator[Tensor]
+        if self._pool is None:
             batches = map(self._gather, chosen)
+        else:
+            requests = [_Request(i.numpy(), uniforms) for i, uniforms in zip(chosen, drawn, strict=True)]
+            batches = self._pool.answers(requests, lambda k: f"{name}, batch {first + k + 1} of {count}")
         for indices_B, images in zip(chosen, batches, strict=True):
-            parameters = draw_parameters(self._draws(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
+            parameters = None
+            if not self._in_workers:
+                parameters = draw_parameters(self._draws(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
             yield Batch(images, parameters, self._labels_of(indices_B))
 
     def _draws(self, uniforms_BVK: Tensor) -> Tensor:
@@ -229,26 +207,3 @@ class ViewLoader:
         if parameters is not None:
             images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
         return images.contiguous(memory_format=self._machine.memory_format)
-
-
-def _quietly(action: Callable[[], T]) -> T:
-    """Do it without torch's warning of more workers than cores: a person asked for them, and whether they are too
-    many is measured and not guessed."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-        return action()
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-def _start_worker(_worker: int) -> None:
-    """Leave ending to the trainer, and never outlive it.
-
-    A supervisor's SIGTERM reaches every process of a job. A worker that died of it would make torch raise in the
-    trainer at any point of a step, before the step that is under way could be finished and saved.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

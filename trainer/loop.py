@@ -4,77 +4,27 @@ It begins wherever the state says, in the middle of an epoch too, and leaves it 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
-
-from trainer import randomness
-from trainer.clock import RunClock
-from trainer.config import TIMM, PretrainConfig
+from trainer.config import PretrainConfig
 from trainer.control import EndRequested, Intent
 from trainer.device import Machine
-from trainer.errors import StoreError
+from trainer.errors import NonFiniteError, StoreError
+from trainer.guard import first_spoilt
 from trainer.health_watch import HealthWatch
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
-from trainer.loader import ViewLoader
+from trainer.loader import Batch, ViewLoader
 from trainer.model import SimCLRModel
-from trainer.objective import objective
-from trainer.optim import clip_gradients, grad_norm, learning_rate, set_learning_rate
 from trainer.recorder import Recorder, StepRecord
 from trainer.report import duration
+from trainer.schedule import learning_rate
+from trainer.step import TrainState, train_step
 from trainer.timing import DeviceClock
 
 _INSIST_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class TrainState:
-    """Everything that training changes; a checkpoint holds it and nothing else."""
-
-    model: SimCLRModel
-    optimizer: torch.optim.Optimizer
-    clock: RunClock
-    data: str
-    """Fingerprint of the images that are trained on."""
-    ema: AveragedModel | None = None
-    """Moving average of the weights, where one is kept."""
-    step: int = 0
-    """Steps taken."""
-    closed_epochs: int = 0
-    """Epochs whose end, with its evaluation and its row, is done."""
-
-    @property
-    def scored_model(self) -> SimCLRModel:
-        """The model whose scores are taken: the averaged one where there is one."""
-        return self.model if self.ema is None else cast("SimCLRModel", self.ema.module)
-
-    def payload(self) -> dict[str, Any]:
-        """What a checkpoint stores: tensors, numbers and strings."""
-        averaged = {} if self.ema is None else {"ema": self.ema.module.state_dict()}
-        return averaged | {
-            "classes": self.model.classes,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "closed_epochs": self.closed_epochs,
-            "clock": self.clock.to_state(),
-            "data": self.data,
-        }
-
-    def restore(self, payload: dict[str, Any]) -> None:
-        """Become what a checkpoint stored."""
-        self.model.load_state_dict(payload["model"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(payload["ema"])
-        self.optimizer.load_state_dict(payload["optimizer"])
-        self.step = payload["step"]
-        self.closed_epochs = payload["closed_epochs"]
-        self.clock = RunClock(**payload["clock"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,61 +61,44 @@ def train(training: Training, state: TrainState) -> None:
         _close_epoch(training, state, epoch)
 
 
-def train_step(
-    state: TrainState, views: Tensor, lr: float, config: PretrainConfig, machine: Machine, labels: Tensor | None = None
-) -> Tensor:
-    """One update; float32 (5,) on the device: loss, acc_top1, acc_top5, acc_mean_pos, gradient norm.
-
-    All views go through the network in one batch, or batch norm could tell them apart. The norm is the one before
-    clipping.
-
-    Args:
-        state: what is updated.
-        views: (V·N, 3, S, S), on the device, view 1 of all images first.
-        lr: learning rate of this step.
-        config: the settings.
-        machine: the device.
-        labels: (N,), where the method is supervised.
-    """
-    state.model.train()
-    set_learning_rate(state.optimizer, lr)
-    if config.backbone.startswith(TIMM):  # it may have dropout, which must be a function of the step too
-        torch.manual_seed(randomness.key(config.seed, "step", state.step + 1))
-    with machine.autocast():
-        z = state.model(views)
-    loss, metrics = objective(z, config, labels)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = grad_norm(state.model.parameters())
-    if config.clip_grad_norm:
-        clip_gradients(state.model.parameters(), config.clip_grad_norm, norm)
-    state.optimizer.step()
-    if state.ema is not None:
-        state.ema.update_parameters(state.model)
-    figures = (loss.detach(), metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos, norm)
-    return torch.stack([figure.float() for figure in figures])
-
-
 def _train_epoch(training: Training, state: TrainState, epoch: int) -> None:
+    """Take the steps of an epoch that are left.
+
+    Where the run was asked to end while it waited for a batch, and that was refused, the batches are begun anew.
+    """
     steps_per_epoch = training.loader.steps_per_epoch()
-    done = state.step - state.closed_epochs * steps_per_epoch
+    while (done := state.step - state.closed_epochs * steps_per_epoch) < steps_per_epoch:
+        _train_on(training, state, epoch, training.loader.epoch(epoch, first_batch=done))
+
+
+def _train_on(training: Training, state: TrainState, epoch: int, batches: Iterator[Batch]) -> None:
     waited_from = time.perf_counter()
-    for batch in training.loader.epoch(epoch, first_batch=done):
-        t_data = time.perf_counter() - waited_from
-        span = training.device_clock.begin()
-        lr = learning_rate(state.step + 1, steps_per_epoch, training.config)
-        views = training.loader.views(batch)
-        metrics = train_step(state, views, lr, training.config, training.machine, batch.labels)
-        training.device_clock.end(span)
-        state.step += 1
-        training.job.control.beat(state.step)
-        training.recorder.add(StepRecord(state.step, epoch, metrics, lr, t_data, span))
+    while True:
+        try:
+            batch = next(batches, None)
+        except EndRequested as end:
+            _give_way(training, state, epoch, end.intent)
+            return
+        if batch is None:
+            return
+        _take_step(training, state, epoch, batch, t_data=time.perf_counter() - waited_from)
         _between_steps(training, state, epoch)
         waited_from = time.perf_counter()
 
 
+def _take_step(training: Training, state: TrainState, epoch: int, batch: Batch, *, t_data: float) -> None:
+    span = training.device_clock.begin()
+    lr = learning_rate(state.step + 1, training.loader.steps_per_epoch(), training.config)
+    views = training.loader.views(batch)
+    metrics = train_step(state, views, lr, training.config, training.machine, batch.labels)
+    training.device_clock.end(span)
+    state.step += 1
+    training.job.control.beat(state.step)
+    training.recorder.add(StepRecord(state.step, epoch, metrics, lr, t_data, span))
+
+
 def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
-    if training.recorder.due:
+    if training.recorder.due or state.guard.has_tripped:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         _show_progress(training, state, epoch)
         if training.health.is_due_again:
@@ -283,9 +216,7 @@ def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_to
     try:
         _write(training, state, epoch, reason, knn_top1)
     except (OSError, StoreError) as error:
-        training.keeper.put_off()
-        message = f"checkpoint of step {state.step} not written ({error}); training goes on, free some space"
-        training.job.event("checkpoint-failed", message, level="error", step=state.step)
+        training.job.reporter.note(training.keeper.failed(state.step, error))
         return False
     return True
 
@@ -294,7 +225,16 @@ def _write(training: Training, state: TrainState, epoch: int, reason: str, knn_t
     # A run goes on from its checkpoint: steps before it that no row tells of would be lost for good.
     _commit_steps(training, state)
     with state.clock.aside(), training.job.control.phase("saving"):
-        training.keeper.save(state.payload(), step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
+        payload = state.payload()
+        spoilt = first_spoilt(payload)
+        if spoilt is not None:
+            message = (
+                f"{spoilt} is not finite after step {state.step}, though its loss and gradient were; the last "
+                "checkpoint stands; lower --learning-rate, then launch a new run"
+            )
+            training.job.event("non-finite", message, level="error", step=state.step)
+            raise NonFiniteError(message)
+        training.keeper.save(payload, step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
 
 
 def _show_progress(training: Training, state: TrainState, epoch: int) -> None:

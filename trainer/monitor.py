@@ -1,10 +1,14 @@
-"""A background thread that notes every second that the process lives and what its device does."""
+"""A background thread that notes every second that the process lives, whether it gets on and what its device does."""
 
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 from trainer.errors import StoreError
 from trainer.gpu import Sampler
+from trainer.pulse import Pulse
+from trainer.store.backup_timer import BackupTimer
 from trainer.store.runs import RunStore
 
 INTERVAL_SECONDS = 1.0
@@ -13,11 +17,14 @@ INTERVAL_SECONDS = 1.0
 class Monitor:
     """Samples the device and beats the run's heart until it is closed. Use as a context manager."""
 
-    def __init__(self, runs: Path, run_id: str, sampler: Sampler) -> None:
-        """Args: the runs folder, the run, and what to sample; nothing starts yet."""
+    def __init__(self, runs: Path, run_id: str, sampler: Sampler, pulse: Pulse | None = None) -> None:
+        """Args: the runs folder, the run, what to sample, and the pulse that tells of progress; nothing starts yet."""
         self._runs = runs
         self._run_id = run_id
         self._sampler = sampler
+        self._pulse = pulse
+        self._beats = -1
+        self._backups = BackupTimer(runs, self._tell_of_backup)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="monitor", daemon=True)
 
@@ -36,11 +43,26 @@ class Monitor:
         store: RunStore | None = None
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
+                self._backups.tick()
                 try:
                     store = store or RunStore.open(self._runs)
                     store.beat(self._run_id, self._sampler.sample())
+                    self._note_progress(store)
                 except StoreError:
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
         finally:
             if store is not None:
                 store.close()
+
+    def _tell_of_backup(self, level: str, sentence: str) -> None:
+        with closing(RunStore.open(self._runs)) as store:  # the thread of a backup is not this one
+            store.event(self._run_id, "backup", sentence, level=level)
+
+    def _note_progress(self, store: RunStore) -> None:
+        """Write that the trainer got on since the last look, whatever it is at; a step is not the only progress."""
+        if self._pulse is None:
+            return
+        vital = self._pulse.read()
+        if vital.beats != self._beats:
+            store.update_run(self._run_id, progress_at=time.time(), phase=vital.phase)
+            self._beats = vital.beats

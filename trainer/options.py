@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Protocol
 
 from trainer.errors import ExitCode, UsageError
+from trainer.quote import LONGEST_QUOTE, printable, quoted
 from trainer.settings import Field, fields_of, parse
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -55,15 +56,15 @@ class OptionParser(argparse.ArgumentParser):
             return
         names = [str(choice) for choice in action.choices]
         where = f"{action.option_strings[-1]}: " if action.option_strings else ""
-        raise UsageError(f"{where}{value!r} is not known; {_nearest(str(value), names, among=True)}")
+        raise UsageError(f"{where}{quoted(value)} is not known; {_nearest(str(value), names, among=True)}")
 
     def _unknown_argument(self, unknown: list[str]) -> str:
         first = next((text for text in unknown if text.startswith("-")), unknown[0])
         if not first.startswith("-"):
-            return f"{first!r} is one argument too many; `--help` shows what is taken"
+            return f"{quoted(first)} is one argument too many; `--help` shows what is taken"
         written = first.partition("=")[0]
         others = sorted({option for option in _options(self) if option != written})
-        return f"there is no option {written}; {_nearest(written, others, among=False)}"
+        return f"there is no option {printable(written[:LONGEST_QUOTE])}; {_nearest(written, others, among=False)}"
 
 
 class HelpFormatter(argparse.HelpFormatter):

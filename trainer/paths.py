@@ -13,9 +13,11 @@ import secrets
 from pathlib import Path
 
 from trainer.errors import StoreError, UnknownRunError
+from trainer.quote import quoted
 
 RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LONGEST_SHOWN = 1000
 _ID = re.compile(r"[0-9a-z]{10}")
 
 
@@ -25,8 +27,18 @@ def new_run_id() -> str:
 
 
 def runs_dir(option: str | None = None) -> Path:
-    """The runs folder: the option, else $SIMCLR_TUI_RUNS, else ./runs. Creates nothing."""
-    return Path(option or os.environ.get(RUNS_DIR_VARIABLE) or "runs").expanduser().absolute()
+    """The runs folder: the option, else $SIMCLR_TUI_RUNS, else ./runs. Creates nothing.
+
+    Raises:
+        StoreError: it is a text that no path can be.
+    """
+    text = option or os.environ.get(RUNS_DIR_VARIABLE) or "runs"
+    if "\0" in text:
+        raise StoreError(f"--runs-dir: {quoted(text)} can't be a path, since it holds a NUL; name a folder")
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, ValueError, OSError) as error:  # ~name of nobody; a folder that is gone
+        raise StoreError(f"--runs-dir: {quoted(text)} can't be a path ({error}); name a folder") from error
 
 
 def make_runs_dir(path: Path) -> Path:
@@ -37,9 +49,10 @@ def make_runs_dir(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(
-            f"--runs-dir: {path} cannot be made ({error.strerror}); name a folder that you can write"
+            f"--runs-dir: {_shown(path)} cannot be made ({reason}); name a folder that you can write"
         ) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise StoreError(f"--runs-dir: {path} cannot be written; name a folder that you can write")
@@ -50,9 +63,13 @@ def check_runs_dir(path: Path) -> None:
     """See that a runs folder, if it is there, is a folder. Reads only.
 
     Raises:
-        StoreError: it is a file, or lies below one.
+        StoreError: it is a file, or lies below one, or can't be looked at.
     """
-    above = next(parent for parent in (path, *path.parents) if parent.exists())
+    try:
+        above = next(parent for parent in (path, *path.parents) if parent.exists())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(f"--runs-dir: {_shown(path)} can't be used ({reason}); name a folder") from error
     if not above.is_dir():
         raise StoreError(f"--runs-dir: {above} is a file and no folder; name a folder")
 
@@ -66,12 +83,20 @@ def run_dir(runs: Path, run_id: str) -> Path:
     """The folder of a run.
 
     Raises:
-        UnknownRunError: the id is not of the form that ids have, or the folder leads out of the runs folder.
+        UnknownRunError: the id is not of the form that ids have, or the folder is a link to another place.
     """
+    if not _ID.fullmatch(run_id):
+        raise UnknownRunError(f"{quoted(run_id)} is not the id of a run; `simclr-tui ls` lists them")
     path = runs / run_id
-    if not _ID.fullmatch(run_id) or path.resolve().parent != runs.resolve():
-        raise UnknownRunError(f"{run_id!r} is not the id of a run; `simclr-tui ls` lists them")
+    if path.is_symlink():
+        raise UnknownRunError(f"{path} is a link and no folder of its own; put the run's folder itself there")
     return path
+
+
+def _shown(path: Path) -> str:
+    """A path on one line, shortened where no person reads it to its end."""
+    text = str(path)
+    return text if len(text) <= _LONGEST_SHOWN and text.isprintable() else quoted(text)
 
 
 def lock_file(runs: Path, run_id: str) -> Path:

@@ -3,24 +3,26 @@
 import json
 
 from trainer.backbones import build_encoder
-from trainer.clock import RunClock
 from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
-from trainer.device import Machine, differences, fingerprint, prepare
-from trainer.errors import ConfigError, DataError, NonFiniteError
+from trainer.device import Machine, fingerprint, prepare
+from trainer.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from trainer.evaluate import evaluate_at_end
+from trainer.exactness import Exactness
 from trainer.gpu import make_sampler
 from trainer.health_watch import HealthWatch
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.loader import ViewLoader
-from trainer.loop import Training, TrainState, train
-from trainer.model import build_model
+from trainer.loop import Training, train
+from trainer.memory import attempt, too_little
 from trainer.monitor import Monitor
+from trainer.nonfinite import BadStep
 from trainer.online import OnlineScores
-from trainer.optim import averaged_model, build_optimizer
 from trainer.recorder import Recorder
+from trainer.restore import restore
+from trainer.step import TrainState, new_state
 from trainer.timing import DeviceClock
 
 
@@ -39,8 +41,8 @@ def pretrain(job: Job) -> None:
         channels_last=config.channels_last,
         deterministic=config.deterministic,
     )
-    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn)):
-        _record_fingerprint(job, config, machine)
+    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse):
+        _refuse_another_kind_of_device(job, config, machine)
         if config.backbone.startswith(TIMM):
             build_encoder(config)  # refuses what timm can't build before a data set is downloaded for it
         job.reporter.note(f"loading {config.dataset}")
@@ -51,10 +53,14 @@ def pretrain(job: Job) -> None:
         job.control.check()
         try:
             with job.control.phase("training"):
-                train(training, state)
+                shortage = attempt(lambda: train(training, state), machine)
         except NonFiniteError:
             training.health.judge(step=state.step, is_finite=False)
             raise
+        finally:
+            training.recorder.end_replay()
+        if shortage is not None:
+            raise too_little(shortage, job, config, machine, state)
         if config.evaluate_at_end:
             job.control.check()
             with job.control.phase("evaluating"):
@@ -62,19 +68,42 @@ def pretrain(job: Job) -> None:
             training.health.judge(step=state.step)
 
 
-def _record_fingerprint(job: Job, config: PretrainConfig, machine: Machine) -> None:
-    """Note what the run's bits depend on, and what of it changed since it was made."""
-    now = fingerprint(machine)
-    if job.run.fingerprint:
-        changed = differences(json.loads(job.run.fingerprint), now)
-        if changed:
-            _refuse_another_kind_of_device(job, config, machine)
-            words = "; ".join(changed)
-            job.warn("exactness", f"exactness not promised from here on, since this changed: {words}")
-            job.store.update_run(job.run.id, exactness=f"not promised: {words}")
-        return
-    exactness = "promised" if machine.deterministic else "not promised: --deterministic no"
-    job.store.update_run(job.run.id, fingerprint=json.dumps(now), exactness=exactness, device=machine.name)
+def _record_exactness(job: Job, machine: Machine, step: int) -> Exactness:
+    """Note what the run's bits rest on, and what of it changed at this resume.
+
+    Args:
+        job: the run.
+        machine: the device.
+        step: the step that training goes on after.
+    """
+    run, now = job.run, fingerprint(machine)
+    stored_to = job.store.last_step(run.id)
+    if run.fingerprint:
+        before = Exactness.from_json(run.fingerprint)
+        exactness = before.resumed(now, after=step, stored_to=stored_to)
+    else:
+        # A fork begins at its parent's step; what any other run with steps behind it ran on is not known.
+        before = Exactness(now)
+        is_branch = bool(run.parent_run_id) and run.step is None
+        lost = ["what it ran on before is not recorded"] if step and not is_branch else []
+        exactness = before.changed(now, lost, after=step, stored_to=stored_to)
+    if len(exactness.changes) > len(before.changes):
+        words = ", ".join(exactness.changes[-1].words)
+        job.event("exactness", f"exactness not promised from step {step + 1:,} on: {words}", level="warning", step=step)
+    job.store.update_run(run.id, fingerprint=exactness.to_json(), exactness=exactness.verdict(), device=machine.name)
+    return exactness
+
+
+def _settings_changed(job: Job) -> str:
+    """Which settings were given anew at this resume, in words; they can't change a result, or shouldn't."""
+    events = job.store.events(run_id=job.run.id)
+    starts = [event.id for event in events if event.kind in ("started", "resumed")]
+    since = starts[-2] if len(starts) > 1 else 0
+    return ", ".join(
+        event.message.removeprefix("settings changed: ")
+        for event in events
+        if event.kind == "settings" and event.id > since
+    )
 
 
 def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Machine) -> None:
@@ -85,18 +114,11 @@ def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Ma
 
 
 def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
-    loader = _load_batches(config, machine, dataset)
-    model = build_model(config, classes=len(dataset.pretrain.classes))
-    model = model.to(machine.device).to(memory_format=machine.memory_format)
-    state = TrainState(
-        model,
-        build_optimizer(model, config),
-        RunClock(),
-        data=dataset.fingerprint,
-        ema=averaged_model(model, config.ema_decay) if config.ema_decay else None,
-    )
+    loader = _load_batches(config, machine, dataset, job)
+    state = new_state(config, machine, classes=len(dataset.pretrain.classes), data=dataset.fingerprint)
     keeper = CheckpointKeeper(job.store, job.runs, job.run.id, config)
     _resume(job, state, keeper, dataset, loader.steps_per_epoch())
+    keeper.require_room(state.checkpoint_bytes(config))
     clock = DeviceClock(machine)
     online = OnlineScores(dataset, config, machine, job.control.check, job.warn)
     training = Training(
@@ -104,7 +126,16 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         config=config,
         machine=machine,
         loader=loader,
-        recorder=Recorder(job.store, job.run.id, clock, resumed_after=state.step, say=job.reporter.note),
+        recorder=Recorder(
+            job.store,
+            job.run.id,
+            clock,
+            resumed_after=state.step,
+            exactness=_record_exactness(job, machine, state.step),
+            changed=_settings_changed(job),
+            say=job.reporter.note,
+            explain=BadStep(job.runs, job.run.id, loader, dataset.pretrain.name).explain,
+        ),
         device_clock=clock,
         keeper=keeper,
         measure_epoch=online,
@@ -114,7 +145,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
             machine,
             dataset,
             loader,
-            feature_size=model.feature_size,
+            feature_size=state.model.feature_size,
             knn_queries=online.knn_queries,
         ),
     )
@@ -124,7 +155,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
     return training, state
 
 
-def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset) -> ViewLoader:
+def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset, job: Job | None = None) -> ViewLoader:
     """The loader that trains.
 
     Raises:
@@ -144,13 +175,23 @@ def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset) ->
             "it by one, or give --drop-last",
         )
     labels = dataset.pretrain.labels if config.is_supervised else None
-    return ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels)
+    return ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels, job=job)
 
 
 def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Dataset, steps_per_epoch: int) -> None:
-    """Go on from the newest checkpoint that verifies, if there is one."""
+    """Go on from the newest checkpoint that verifies, if there is one.
+
+    Raises:
+        CheckpointError: there is none and should be one: a fork does not begin from random weights.
+        DataError: the images are others.
+    """
     found = keeper.newest(owner=True)
     if found is None:
+        if job.run.parent_run_id:
+            raise CheckpointError(
+                f"{job.run.name} is a fork of run {job.run.parent_run_id} at step {job.run.parent_step}, and that "
+                "checkpoint is not in its folder any more; restore the folder from a copy, or fork again"
+            )
         return
     payload, manifest = found
     if payload["data"] != dataset.fingerprint:
@@ -158,11 +199,16 @@ def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Data
             f"--dataset: the images of {dataset.name} are not those that {job.run.name} began with; put them back, "
             "or launch a new run"
         )
-    state.restore(payload)
+    told = restore(state, payload, manifest, steps_per_epoch=steps_per_epoch)
+    if state.step != manifest["step"]:
+        # Steps are counted anew: what the child saves from now on must not look older than what it began from.
+        keeper.save(state.payload(), step=state.step, epoch=state.closed_epochs, reason=manifest["reason"])
+        keeper.drop(manifest["step"])
     inside = state.step - state.closed_epochs * steps_per_epoch
     where = f"epoch {state.closed_epochs + 1}, step {inside} of {steps_per_epoch}"
     message = f"going on after step {state.step} ({where}), checkpoint: {manifest['reason']}"
-    job.event("resumed-from", message, step=state.step)
+    is_branch = bool(job.run.parent_run_id) and job.run.step is None
+    job.event("forked-from" if is_branch else "resumed-from", "; ".join([message, *told]), step=state.step)
 
 
 supervised = pretrain

@@ -111,23 +111,36 @@ def lock_holder(runs: Path, run_id: str) -> int | None:
     except OSError:
         return None
     try:
-        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+        return locked_by(descriptor)
     finally:
         os.close(descriptor)
+
+
+def locked_by(descriptor: int) -> int | None:
+    """A process other than this one that has a lock on an open file, or None; 0 where it can't be seen from here."""
+    question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
     return None if kind == fcntl.F_UNLCK else pid
 
 
-def launch(runs: Path, run_id: str) -> subprocess.Popen[bytes]:
+def launch(runs: Path, run_id: str, *, in_line: bool = False, is_supervised: bool = False) -> subprocess.Popen[bytes]:
     """Start the trainer of a run in a session of its own, so that it outlives the terminal and the dashboard.
 
     What it prints goes to the run's log. The caller keeps the handle and polls it now and then, so that no zombie
     is left behind.
 
+    Args:
+        runs: the runs folder.
+        run_id: the run.
+        in_line: whether it waits for its device behind others.
+        is_supervised: whether a supervisor starts it, and starts it again after a crash.
+
     Raises:
         StoreError: the run's log cannot be written.
     """
-    command = [sys.executable, "-m", "trainer.run", "--runs-dir", str(runs), "--run", run_id]
+    program = "trainer.supervise" if is_supervised else "trainer.run"
+    command = [sys.executable, "-m", program, "--runs-dir", str(runs), "--run", run_id]
+    command += ["--queue"] if in_line else []
     try:
         with log_file(runs, run_id).open("ab") as log:
             return subprocess.Popen(

@@ -7,13 +7,17 @@ committed: a resumed run can't leave a gap.
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
 
 from trainer.errors import NonFiniteError, StoreError
+from trainer.exactness import Exactness
+from trainer.replay_check import ReplayCheck
 from trainer.store.records import StepRow
 from trainer.store.runs import RunStore
 from trainer.timing import DeviceClock, Span
@@ -23,6 +27,8 @@ METRICS = ("loss", "acc_top1", "acc_top5", "acc_mean_pos", "grad_norm")
 """What `StepRecord.metrics` holds, in this order."""
 
 _RETRY_SECONDS = 10.0
+_PACE_STEPS = 50
+"""Latest steps whose median is how long a step takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,20 @@ class Recorder:
         clock: DeviceClock,
         *,
         resumed_after: int,
+        exactness: Exactness | None = None,
+        changed: str = "",
         say: Callable[[str], None] = lambda _: None,
+        explain: Callable[[StepRow, dict[str, float]], str] | None = None,
     ) -> None:
-        """Args: the store and run, the clock of the spans, the step that training goes on after, and where to say
-        what the store could not take."""
+        """Args: the store and run, the clock of the spans, the step that training goes on after, what the bits rest on
+        (None promises them), which settings were changed at this resume, where to say what the store could not take,
+        and what is told of a step that is not finite, from its row and its figures."""
         self._store = store
         self._run_id = run_id
         self._clock = clock
         self._say = say
+        self._explain = explain or _name_step
+        self._bad_figures: dict[str, float] = {}
         self._waiting: list[StepRecord] = []
         self._rows: list[StepRow] = []
         self._flushed_at = time.monotonic()
@@ -62,10 +74,14 @@ class Recorder:
         self.last: StepRow | None = None
         self.recent_loss: float | None = None
         """Mean over the steps of the latest flush, None where one of them is not finite."""
-        replayed = store.steps(run_id, after=resumed_after)
-        self._stored = {row["step"]: row["loss"] for row in replayed}
-        self._replay_length = len(replayed)
-        self._replay_differs: int | None = None
+        self._paces: deque[float] = deque(maxlen=_PACE_STEPS)
+        self._replay = ReplayCheck(
+            store.steps(run_id, after=resumed_after),
+            resumed_after=resumed_after,
+            doubt=lambda step: exactness.doubt(step, resumed_after=resumed_after) if exactness else "",
+            changed=changed,
+            tell=self._tell_replay,
+        )
 
     def add(self, record: StepRecord) -> None:
         """Take a step in; nothing is fetched or written."""
@@ -93,10 +109,7 @@ class Recorder:
         if self._rows and (retry or time.monotonic() >= self._retry_at):
             self._commit(trained_seconds)
         if bad is not None:
-            message = (
-                f"loss {bad.loss} with gradient norm {bad.grad_norm} at step {bad.step} (learning rate {bad.lr:.3g}); "
-                "lower --learning-rate or raise --temperature, then launch a new run"
-            )
+            message = self._explain(bad, self._bad_figures)
             self._tell("non-finite", message, level="error", step=bad.step)
             raise NonFiniteError(message)
 
@@ -118,9 +131,11 @@ class Recorder:
             )
             self._rows.append(row)
             self.last = row
+            self._paces.append(row.t_data + row.t_batch)
+            self._replay.compare(row)
             if row.loss is None or row.grad_norm is None:
-                bad = bad or row
-            self._compare(row)
+                bad, self._bad_figures = row, named
+                break  # what comes after it changed no weight (trainer.guard) and was no step
         self._waiting = []
         losses = torch.tensor([figures[0] for figures in values], dtype=torch.float64)
         self.recent_loss = losses.mean().item() if bool(losses.isfinite().all()) else None
@@ -128,7 +143,9 @@ class Recorder:
 
     def _commit(self, trained_seconds: float) -> None:
         try:
-            self._store.append(self._run_id, self._rows, trained_seconds=trained_seconds)
+            self._store.append(
+                self._run_id, self._rows, trained_seconds=trained_seconds, step_seconds=self.step_seconds
+            )
         except StoreError as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._say(f"{error}; {len(self._rows)} steps wait for the next try")
@@ -140,23 +157,17 @@ class Recorder:
         """Whether nothing that was taken in is still waiting."""
         return not self._waiting and not self._rows
 
-    def _compare(self, row: StepRow) -> None:
-        """Hold a step that is run again against what was stored before the interruption."""
-        if row.step not in self._stored:
-            return
-        if self._stored.pop(row.step) != row.loss and self._replay_differs is None:
-            self._replay_differs = row.step
-        if not self._stored:
-            self._report_replay()
+    @property
+    def step_seconds(self) -> float | None:
+        """Median wall seconds of the latest steps, waiting for data included; None before the first flush."""
+        return median(self._paces) if self._paces else None
 
-    def _report_replay(self) -> None:
-        count = self._replay_length
-        if self._replay_differs is None:
-            message, level = f"replay {count} of {count} identical", "info"
-        else:
-            message = f"replay differs from step {self._replay_differs} on; compare the run's fingerprint events"
-            level = "warning"
-        self._tell("replay", message, level=level)
+    def end_replay(self) -> None:
+        """The trainer is about to end: what was compared of an unfinished replay is said."""
+        self._replay.end()
+
+    def _tell_replay(self, message: str, *, level: str, step: int | None) -> None:
+        self._tell("replay", message, level=level, step=step)
 
     def _tell(self, kind: str, message: str, *, level: str, step: int | None = None) -> None:
         """Record an event, or say it where the store can't be written: it must not stand in for what it tells of."""
@@ -164,3 +175,8 @@ class Recorder:
             self._store.event(self._run_id, kind, message, level=level, step=step)
         except StoreError:
             self._say(message)
+
+
+def _name_step(row: StepRow, figures: dict[str, float]) -> str:
+    where = f"at step {row.step} (learning rate {row.lr:.3g})"
+    return f"loss {figures['loss']:.3g} with gradient norm {figures['grad_norm']:.3g} {where}; lower --learning-rate"

@@ -16,18 +16,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from trainer import supervise
 from trainer.config import PretrainConfig
-from trainer.control import Control, EndRequested
+from trainer.control import Control, EndRequested, intent_of
+from trainer.device_lock import DeviceLock
+from trainer.devices import CPU
+from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
+from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.options import OptionParser, add_settings, given
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.presets import load_preset, preset_names
 from trainer.process import RunLock, identity, making_runs
+from trainer.pulse import Pulse
 from trainer.report import Reporter, duration, make_reporter
-from trainer.start import change_settings, new_pretrain_run
+from trainer.signals import Signals
+from trainer.start import new_pretrain_run
+from trainer.store.damage import refuse_damaged
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
+from trainer.stored_settings import settings_of
+from trainer.supervise import TRACEBACK_NOTE
+from trainer.turn import correct, take_device
+from trainer.watchdog import HANG_SECONDS
+from trainer.watched import Watched
 
 _BEGUN_AT = time.time()
 _JOBS = {"pretrain": "trainer.pretrain", "supervised": "trainer.pretrain", "evaluate": "trainer.evaluate"}
@@ -36,25 +49,45 @@ _JOBS = {"pretrain": "trainer.pretrain", "supervised": "trainer.pretrain", "eval
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one trainer; its exit code (see trainer.errors)."""
     options = _parser().parse_args(arguments)
+    signals = Signals(requeue=options.requeue)
+    signals.listen()  # as early as can be: from here on a signal is answered with everything in order
     reporter = make_reporter(headless=options.headless)
     try:
         runs = make_runs_dir(runs_dir(options.runs_dir))
         store = RunStore.open(runs)
+        refuse_damaged(store)
+        _check(signals)
         run = _find_or_make(store, options)
         lock = RunLock(runs, run.id)
         try:
             # Read again: until the lock was held another trainer may have moved it.
-            run = change_settings(store, store.run(run.id), given(options, PretrainConfig))
-            return _hold(store, runs, run, reporter, unattended=bool(options.resume_or_start))
+            run = change_settings(store, store.run(run.id), given(options, PretrainConfig), options.accept)
+            if options.restart is not None:
+                store.update_run(run.id, restarts_left=options.restart)
+            if not options.restart:
+                unattended = bool(options.resume_or_start)
+                return _hold(store, runs, run, reporter, signals, unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
+        _check(signals)
+        flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
+        supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])
     except TrainerError as error:
         reporter.close()
         _complain(str(error))
         return error.exit_code
+    except EndRequested as end:
+        _complain("a signal came before a run was taken up, so nothing was begun")
+        return end.intent.exit_code
     finally:
         reporter.close()
+
+
+def _check(signals: Signals) -> None:
+    asked = intent_of(signals)
+    if asked is not None:
+        raise EndRequested(asked)
 
 
 def _complain(sentence: str) -> None:
@@ -67,10 +100,21 @@ def _parser() -> OptionParser:
     parser = OptionParser(
         prog="python -m trainer.run",
         description="SimCLR pretraining and linear evaluation, with everything it does in the run store.",
-        epilog="Exit codes: 0 finished or stopped on request, 1 failed, 2 wrong usage or settings, 75 paused or could "
-        "not start now, 130 and 143 ended by SIGINT and SIGTERM with everything saved.",
+        epilog="Exit codes: 0 finished or stopped on request, 1 failed, 2 wrong usage or settings, 70 hung and ended "
+        "by its watchdog, 75 paused or could not start now, 130 and 143 ended by SIGINT and SIGTERM with everything "
+        "saved.",
     )
     run = parser.add_argument_group("Run")
+    run.add_argument(
+        "--requeue", action="store_true", help="let SIGUSR1 save and end with code 75, to be queued again, not go on"
+    )
+    run.add_argument("--queue", action="store_true", help="wait for the device behind other runs that wait for it")
+    run.add_argument(
+        "--restart",
+        type=supervise.restart_count,
+        metavar="N",
+        help="start the run again after a crash or a hang, at most so often [default what an earlier one left]",
+    )
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(
@@ -84,6 +128,18 @@ def _parser() -> OptionParser:
     which.add_argument(
         "--resume-or-start", metavar="NAME", help="go on with this run if it exists, else start one of that name"
     )
+    which.add_argument("--fork", metavar="RUN", help="make a child run that goes on from a checkpoint of this one")
+    run.add_argument(
+        "--step", type=int, default=0, metavar="N", help="of the checkpoint to fork from [default the newest]"
+    )
+    run.add_argument("--fresh-optimizer", action="store_true", help="fork with a new optimiser")
+    run.add_argument(
+        "--accept",
+        metavar="SETTING",
+        action="append",
+        default=[],
+        help="let this setting of a run that goes on change, although that changes its result; once for each",
+    )
     add_settings(parser, PretrainConfig)
     return parser
 
@@ -94,6 +150,14 @@ def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
         if options.preset or options.name:
             raise UsageError("--run: a run keeps its preset and its name; leave --preset and --name out")
         return store.find(options.run)
+    if options.fork:
+        if options.preset:
+            raise UsageError("--fork: a child has its parent's settings to begin with; leave --preset out")
+        more = {"step": options.step, "name": options.name, "fresh_optimizer": options.fresh_optimizer}
+        parent = store.find(options.fork)
+        return store.run(new_fork_run(store, parent, given(options, PretrainConfig), **more))
+    if options.step or options.fresh_optimizer:
+        raise UsageError("--step and --fresh-optimizer: only a fork takes them; give --fork RUN, or leave them out")
     name = options.resume_or_start
     with making_runs(store.runs_path):
         if name:
@@ -114,7 +178,9 @@ def _check_preset(run: Run, preset: str | None) -> None:
         raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
-def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattended: bool) -> int:
+def _hold(
+    store: RunStore, runs: Path, run: Run, reporter: Reporter, signals: Signals, *, unattended: bool, in_line: bool
+) -> int:
     """Claim the run whose lock this process holds, and do its job."""
     if run.lifecycle == "finished":
         reporter.note(f"{run.name} is finished; there is nothing left to do")
@@ -122,27 +188,54 @@ def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattend
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    control = Control(store, run.id)
-    control.listen()
-    again = run.lifecycle not in ("created", "launched") or run.step is not None
+    control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
+    again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
+    try:
+        device_lock = take_device(Job(run, store, runs, control, reporter), in_line=in_line)
+    except EndRequested as end:
+        return _give_way(Job(run, store, runs, control, reporter), end)
+    except Exception as error:
+        return _fail(Job(run, store, runs, control, reporter), error)
     store.lifecycle(
         run.id,
         "resumed" if again else "started",
         f"{'resumed' if again else 'started'} as process {identity().pid} on {identity().host}",
+        phase="starting",
         **identity().columns(),
     )
     reporter.note(f"run {run.id} ({run.name}) {'resumed' if again else 'started'}")
+    warning = store.warning()
+    if warning is not None:
+        store.event(run.id, "store", warning, level="warning")
+        reporter.note(warning)
     job = Job(store.run(run.id), store, runs, control, reporter)
+    hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
+    with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
+        return _carry_out(job, device_lock)
+
+
+def _give_way(job: Job, end: EndRequested) -> int:
+    """Record that the run ends because it was asked to; the exit code."""
+    job.control.end(end.intent)
+    job.reporter.close()
+    job.reporter.note(f"{end.intent.message}; `simclr-tui resume {job.run.id}` goes on")
+    return end.intent.exit_code
+
+
+def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
+    """Do the job of a claimed run and record how it ended; the exit code."""
+    store, run, control, reporter = job.store, job.run, job.control, job.reporter
     try:
-        _do(job)
+        _do(job, device_lock)
     except EndRequested as end:
-        control.end(end.intent)
-        reporter.close()
-        reporter.note(f"{end.intent.message}; `simclr-tui resume {run.id}` goes on")
-        return end.intent.exit_code
+        return _give_way(job, end)
     except Exception as error:
+        asked = control.signalled()
+        if asked is not None and _is_lost_worker(error):  # a supervisor that ends a job may end its workers first
+            control.end(asked)
+            return asked.exit_code
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
     reporter.close()
@@ -152,21 +245,34 @@ def _hold(store: RunStore, runs: Path, run: Run, reporter: Reporter, *, unattend
     return ExitCode.FINISHED
 
 
-def _do(job: Job) -> None:
+def _do(job: Job, device_lock: DeviceLock | None) -> None:
     # cuBLAS reads this once, when CUDA starts; without it some of its kernels are not reproducible.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Threads that spin while they wait for each other make a step several times slower where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Imported here, since torch takes seconds and a claimed run should be seen at once.
     module = importlib.import_module(_JOBS[job.run.kind])
+    job.control.check()
+    if device_lock is not None:
+        correct(job, device_lock, _device_of_torch(job))
     getattr(module, job.run.kind)(job)
+
+
+def _device_of_torch(job: Job) -> str:
+    """The name (see trainer.devices) of the device that torch takes for the run's settings."""
+    import torch
+
+    from trainer.device import choose_device
+
+    chosen = choose_device(PretrainConfig.from_json(job.run.config).device)
+    return f"GPU-{torch.cuda.get_device_properties(chosen).uuid}" if chosen.type == "cuda" else CPU
 
 
 def _fail(job: Job, error: Exception) -> int:
     """Record why the run failed: a sentence for what a person can mend, a traceback in the log for a bug."""
     ours = error if isinstance(error, TrainerError) else _translate(error)
     code = ours.exit_code if ours else ExitCode.FAILED
-    message = str(ours) if ours else f"{type(error).__name__}: {error}; the traceback is in the run's log"
+    message = str(ours) if ours else f"{type(error).__name__}: {error}; {TRACEBACK_NOTE}"
     if ours is None:
         with contextlib.suppress(OSError):
             traceback.print_exception(error)
@@ -179,6 +285,10 @@ def _fail(job: Job, error: Exception) -> int:
     return code
 
 
+def _is_lost_worker(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+
+
 def _translate(error: Exception) -> TrainerError | None:
     """What torch and the system raise for reasons that a person can mend, as a sentence with the remedy."""
     text = str(error)
@@ -187,7 +297,7 @@ def _translate(error: Exception) -> TrainerError | None:
             "--batch-size: the device has too little memory for it; launch a run with a smaller one, with "
             "--cache ram instead of vram, or on another --device"
         )
-    if isinstance(error, RuntimeError) and "DataLoader" in text:
+    if _is_lost_worker(error):
         return TrainerError(
             f"--num-workers: a loader worker was lost ({text.splitlines()[0]}); resume with fewer workers, and look "
             "whether memory or /dev/shm is full"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from trainer.errors import ConfigError
+from trainer.quote import quoted
 
 _TRUE = {"yes", "true", "on", "1"}
 _FALSE = {"no", "false", "off", "0"}
@@ -130,14 +131,14 @@ def parse(field: Field, text: str) -> Any:
     if field.kind is bool:
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
-        raise ConfigError(field.name, f"{text!r} is neither yes nor no; write one of them")
+        raise ConfigError(field.name, f"{quoted(text)} is neither yes nor no; write one of them")
     if field.kind is str:
         return check(field, text)
     try:
         value = field.kind(text.replace("_", ""))
     except ValueError:
         noun = "a whole number" if field.kind is int else "a number"
-        raise ConfigError(field.name, f"{text!r} is not {noun}; give {field.bounds or noun}") from None
+        raise ConfigError(field.name, f"{quoted(text)} is not {noun}; give {field.bounds or noun}") from None
     return check(field, value)
 
 
@@ -149,18 +150,20 @@ def check(field: Field, value: Any) -> Any:
     """
     if field.choices:
         if value not in field.choices:
-            raise ConfigError(field.name, f"{value!r} is not one of {field.bounds}; choose one of them")
+            raise ConfigError(field.name, f"{quoted(value)} is not one of {field.bounds}; choose one of them")
         return value
     right_type = type(value) is field.kind or (field.kind is float and type(value) is int)
     if not right_type:
-        raise ConfigError(field.name, f"{value!r} is not of type {field.kind.__name__}; give {field.bounds}")
+        raise ConfigError(field.name, f"{quoted(value)} is not of type {field.kind.__name__}; give {field.bounds}")
     if field.kind in (int, float):
         low, high = field.setting.low, field.setting.high
         too_low = low is not None and value < low
         too_high = high is not None and value > high
         if too_low or too_high or not math.isfinite(value):
-            raise ConfigError(field.name, f"{value!r} is out of bounds; give {field.bounds}")
+            raise ConfigError(field.name, f"{quoted(value)} is out of bounds; give {field.bounds}")
         return field.kind(value)
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(field.name, f"{quoted(value)} holds a NUL, which no path or name does; leave it out")
     return value
 
 

@@ -9,11 +9,15 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from trainer.config import FOLDER, TIMM, PretrainConfig
+from trainer.changes import absolute_dataset
+from trainer.config import TIMM, PretrainConfig
+from trainer.devices import device_name, gpus
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
-from trainer.process import identity, launch, making_runs, wait_until_free
-from trainer.settings import fields_of
+from trainer.process import identity, launch, lock_holder, making_runs, wait_until_free
+from trainer.queue import enqueue
+from trainer.quote import quoted
+from trainer.serialised import FOLDER
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
@@ -33,13 +37,11 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
     Raises:
         ConfigError: the name can't be shown in a line, or the data set's folder is not there.
     """
-    name = name.strip()
-    if not name.isprintable() or cell_len(name) > LONGEST_NAME:
-        raise ConfigError("name", f"{name!r} does not fit a line; give at most {LONGEST_NAME} printable characters")
+    name = checked_name(name)
     config = dataclasses.replace(
         config,
         threads=config.threads or available_cores(),
-        dataset=_absolute(config.dataset),
+        dataset=absolute_dataset(config.dataset),
         data_dir=str(Path(config.data_dir).expanduser().absolute()),
     )
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
@@ -53,6 +55,20 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
         preset=preset,
         batch_size=config.batch_size,
     )
+
+
+def checked_name(name: str) -> str:
+    """A person's name for a run, without the blanks around it.
+
+    Raises:
+        ConfigError: it can't be shown in a line.
+    """
+    name = name.strip()
+    # A letter may carry any number of accents, which take no cells.
+    if len(name) > 4 * LONGEST_NAME or not name.isprintable() or cell_len(name) > LONGEST_NAME:
+        words = f"does not fit a line; give at most {LONGEST_NAME} printable characters"
+        raise ConfigError("name", f"{quoted(name)} {words}")
+    return name
 
 
 def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> str:
@@ -80,7 +96,7 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
         config,
         run=source.id,
         threads=config.threads or available_cores(),
-        dataset=_absolute(config.dataset),
+        dataset=absolute_dataset(config.dataset),
         data_dir=str(Path(config.data_dir).expanduser().absolute()) if config.data_dir else "",
     )
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
@@ -101,7 +117,10 @@ def _refuse_second(store: RunStore, source: Run, config: EvaluateConfig) -> None
         state = run_state(job, store.runs_path)
         if state != "queued" and state not in LIVE_STATES:
             continue
-        other = EvaluateConfig.from_json(job.config)
+        try:
+            other = EvaluateConfig.from_json(job.config)
+        except ConfigError:  # edited by hand; its own trainer refuses it
+            continue
         # A job of the newest checkpoint took it when it began, which may be one that came after the job was made.
         newest_then = max((row.step for row in checkpoints if row.at <= job.created_at), default=0)
         is_same_step = step == other.step if other.step else step >= newest_then
@@ -111,16 +130,31 @@ def _refuse_second(store: RunStore, source: Run, config: EvaluateConfig) -> None
             raise UsageError(f"{words}; {remedy}")
 
 
-def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
+def start_run(
+    store: RunStore, run_id: str, *, in_line: bool = False, restarts: int | None = None
+) -> subprocess.Popen[bytes]:
     """Launch the trainer of a run that is new, paused, stopped, failed or interrupted, in the background.
 
+    Args:
+        store: the store.
+        run_id: the run.
+        in_line: whether it waits for its device behind others, in its old place if it was in line before.
+        restarts: how often it is started again after a crash; None leaves what is left of what was asked for before.
+
     Raises:
-        UsageError: the run is alive or finished, so there is nothing to start.
+        UsageError: the run is alive or finished, so there is nothing to start, or can't wait in line.
         BusyError: its last trainer takes long to end.
         StoreError: its log cannot be written.
     """
     run = store.run(run_id)
     state = run_state(run, store.runs_path)
+    if in_line and run.kind not in TRAINED_KINDS:
+        raise UsageError(f"--queue: {run.name} is of kind {run.kind}, which never waits for a device; leave it out")
+    if state == "queued" and lock_holder(store.runs_path, run_id) is not None:
+        raise UsageError(
+            f"{run.name} waits in line already; `simclr-tui queue first {run_id}` moves it to the beginning, and "
+            f"`simclr-tui queue leave {run_id}` lets it be resumed at once"
+        )
     if state in LIVE_STATES:
         raise UsageError(f"{run.name} is {state} already; pause or stop it first")
     if state not in RESUMABLE_STATES:
@@ -129,9 +163,12 @@ def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
     if not wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS):
         raise BusyError(f"the last trainer of {run.name} has not ended yet; try again in a moment")
     # The event comes before the process, which would otherwise find its own "started" overwritten.
-    store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None)
+    left = run.restarts_left if restarts is None else restarts
+    store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None, restarts_left=left)
+    if in_line:  # here and not only in the trainer, so that the order is that of the launches
+        enqueue(store, run_id, _device_name(run))
     try:
-        child = launch(store.runs_path, run_id)
+        child = launch(store.runs_path, run_id, in_line=in_line, is_supervised=bool(left))
     except StoreError as error:
         store.lifecycle(run_id, "failed", str(error), level="error")
         raise
@@ -139,50 +176,30 @@ def start_run(store: RunStore, run_id: str) -> subprocess.Popen[bytes]:
     return child
 
 
-def change_settings(store: RunStore, run: Run, changes: dict[str, Any]) -> Run:
-    """Give a run that is not alive other settings, as long as they can't change its result. Commits.
+def _device_name(run: Run) -> str:
+    return device_name(PretrainConfig.from_json(run.config).device, gpus())
+
+
+def restart(store: RunStore, run_id: str, message: str, *, left: int, in_line: bool, owner: dict[str, Any]) -> bool:
+    """Note that a supervisor starts a run again; False if somebody else has started it, or it is over. Commits durably.
 
     Args:
         store: the store.
-        run: the run; it is read again by the caller's trainer.
-        changes: settings by name; one that has its value already is no change.
-
-    Returns:
-        The run as it is now.
-
-    Raises:
-        ConfigError: a setting could change the result, or its value is wrong.
-        UsageError: the run is a job that has no such settings.
+        run_id: the run.
+        message: for the event.
+        left: how many restarts are left after this one.
+        in_line: whether it waits for its device; then it goes before all others, since it had its turn.
+        owner: identity of the supervisor, which is the run's process until the trainer has its lock.
     """
-    if run.kind not in TRAINED_KINDS:
-        if changes:
-            raise UsageError(f"{run.name} is of kind {run.kind} and takes no settings; leave them out")
-        return run
-    config = PretrainConfig.from_json(run.config)
-    wanted = changes | {"dataset": _absolute(changes["dataset"])} if "dataset" in changes else changes
-    changed = {name: value for name, value in wanted.items() if getattr(config, name) != value}
-    if changed.get("threads") == 0:  # as many as the run was made with
-        del changed["threads"]
-    if not changed:
-        return run
-    moved = config.dataset.startswith(FOLDER) and str(changed.get("dataset", "")).startswith(FOLDER)
-    for field in fields_of(PretrainConfig):
-        if field.name in changed and field.setting.results and not (field.name == "dataset" and moved):
-            reason = (
-                f"{run.name} was made with {getattr(config, field.name)}, and another value would change its result"
-            )
-            raise ConfigError(field.name, f"{reason}; leave it out, or launch a new run")
-    store.update_run(run.id, config=dataclasses.replace(config, **changed).to_json())
-    words = ", ".join(f"{name} {getattr(config, name)} → {value}" for name, value in changed.items())
-    store.event(run.id, "settings", f"settings changed: {words}")
-    return store.run(run.id)
-
-
-def _absolute(dataset: str) -> str:
-    """A data set whose folder, if it is one, can be found from anywhere."""
-    if not dataset.startswith(FOLDER):
-        return dataset
-    return FOLDER + str(Path(dataset.removeprefix(FOLDER)).expanduser().absolute())
+    run = store.run(run_id)
+    is_ours = run.lifecycle == "created" or (run.lifecycle == "launched" and run.pid in (None, owner["pid"]))
+    is_dead = run_state(run, store.runs_path) in ("interrupted", "failed")
+    if lock_holder(store.runs_path, run_id) is not None or not (is_ours or is_dead):
+        return False
+    store.lifecycle(run_id, "launched", message, level="warning", restarts_left=left, **owner)
+    if in_line:
+        enqueue(store, run_id, _device_name(run), is_first=True)
+    return True
 
 
 def available_cores() -> int:

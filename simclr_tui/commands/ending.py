@@ -14,6 +14,7 @@ from trainer.store.runs import RunStore
 
 _POLL_SECONDS = 0.2
 _RELEASE_SECONDS = 15.0
+_NOT_ENDED = LIVE_STATES | {"queued"}
 _ENDED = {"pause": "paused", "stop": "stopped"}
 
 
@@ -34,7 +35,8 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         state = run_state(run, runs)
         if state != _ENDED[verb]:
             # A run that is pausing already is waited for, and may still be told to stop.
-            sentence = refusal(verb, run.name, state) if state not in ("pausing", "stopping") else None
+            is_ending, is_launched = state in ("pausing", "stopping"), run.lifecycle != "created"
+            sentence = None if is_ending else refusal(verb, run.name, state, is_launched=is_launched)
             if sentence is not None:
                 raise UsageError(sentence)
             command_id = store.request(run.id, verb)
@@ -43,7 +45,7 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         run = store.run(run.id)
         if options.json:
             say_json(run_json(run, run_state(run, runs)))
-        elif options.no_wait and state in LIVE_STATES:
+        elif options.no_wait and state in _NOT_ENDED:
             say(f"{run.name} was asked to {verb}; it ends after its step and a checkpoint")
         else:
             say(f"{run.name} is {state}")
@@ -60,7 +62,7 @@ def _wait(store: RunStore, run: Run, verb: str, command_id: int, timeout_seconds
         BusyError: it has not ended in time.
     """
     deadline = time.monotonic() + timeout_seconds
-    while (state := run_state(store.run(run.id), store.runs_path)) in LIVE_STATES:
+    while (state := run_state(store.run(run.id), store.runs_path)) in _NOT_ENDED:
         outcome = store.command_outcome(command_id) or ""
         if outcome.startswith("refused"):
             raise TrainerError(f"{run.name} goes on, since it {outcome}; mend that and {verb} it again")

@@ -13,6 +13,7 @@ from trainer.errors import UnknownRunError
 from trainer.paths import check_runs_dir, store_file
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
+from trainer.stored_settings import settings_of
 
 
 @contextmanager
@@ -59,8 +60,9 @@ def say_json(value: Any) -> None:
 def run_json(run: Run, state: str) -> dict[str, Any]:
     """A run for scripts: its row, its derived state, and its settings as an object."""
     values = dataclasses.asdict(run)
-    settings, fingerprint = json.loads(values.pop("config")), values.pop("fingerprint")
-    objects = {"config": settings, "fingerprint": json.loads(fingerprint) if fingerprint else None}
+    del values["config"]
+    fingerprint = values.pop("fingerprint")
+    objects = {"config": settings_of(run), "fingerprint": json.loads(fingerprint) if fingerprint else None}
     return {"id": run.id, "name": run.name, "state": state, **values, **objects}
 
 

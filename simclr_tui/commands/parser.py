@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from simclr_tui.commands.queueing import ACTIONS
+from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
 from trainer.evaluate_config import EvaluateConfig
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
+from trainer.supervise import restart_count
 
 WAIT_SECONDS = 600.0
 """How long pause and stop wait for the run to end, unless told otherwise."""
@@ -39,6 +42,8 @@ def _parser() -> OptionParser:
     _starting_verbs(verbs)
     _reading_verbs(verbs)
     _ending_verbs(verbs)
+    _queueing_verbs(verbs)
+    _doctor_verb(verbs)
     return parser
 
 
@@ -58,8 +63,18 @@ def _runs_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+def _run_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
+    parser.add_argument("run", metavar="RUN", help="id, beginning of the id, or name", **options)
+
+
+def _queue_and_restart(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", action="store_true", help="wait for the device behind other runs that wait for it")
+    parser.add_argument(
+        "--restart",
+        type=restart_count,
+        metavar="N",
+        help="start it again after a crash or a hang, at most so often [default what an earlier one left]",
+    )
 
 
 def _starting_verbs(verbs: Any) -> None:
@@ -76,20 +91,14 @@ def _starting_verbs(verbs: Any) -> None:
         verbs,
         "launch",
         "make a pretraining run and start it in the background",
-        usage="simclr-tui launch [--preset PRESET] [--name NAME] [any setting]",
+        usage="simclr-tui launch [--preset PRESET] [--name NAME] [--queue] [--restart N] [any setting]",
     )
     launch.add_argument("--preset", choices=preset_names(), help=f"recipe: {', '.join(preset_names())}")
     launch.add_argument("--name", default="", help="what to call the run")
+    _queue_and_restart(launch)
     add_settings(launch, PretrainConfig)
-    resume = _verb(
-        verbs,
-        "resume",
-        "go on with a run from its newest checkpoint, in the background",
-        usage="simclr-tui resume RUN [any setting that can't change the result]",
-    )
-    _run_argument(resume)
-    add_settings(resume, PretrainConfig)
-    _hide(resume, [field.name for field in fields_of(PretrainConfig) if field.setting.results])
+    _resuming_verb(verbs)
+    _forking_verb(verbs)
     evaluate = _verb(
         verbs,
         "evaluate",
@@ -99,6 +108,51 @@ def _starting_verbs(verbs: Any) -> None:
     # Named differently in the namespace: EvaluateConfig has a setting `run` of its own.
     evaluate.add_argument("source", metavar="RUN", help="id, beginning of the id, or name")
     add_settings(evaluate, EvaluateConfig, leave_out=("run",))
+
+
+def _resuming_verb(verbs: Any) -> None:
+    resume = _verb(
+        verbs,
+        "resume",
+        "go on with a run from its newest checkpoint, in the background",
+        usage="simclr-tui resume {RUN [--queue] [--restart N] [any setting that can't change the result] "
+        "[--accept SETTING …] | --all}",
+    )
+    _run_argument(resume, nargs="?")
+    resume.add_argument(
+        "--all", action="store_true", help="every run that was interrupted, those in line in their order"
+    )
+    _queue_and_restart(resume)
+    resume.add_argument(
+        "--accept",
+        metavar="SETTING",
+        action="append",
+        default=[],
+        help="let this setting change although that changes the result; give its new value too, once for each",
+    )
+    add_settings(resume, PretrainConfig)
+    _hide(resume, [field.name for field in fields_of(PretrainConfig) if field.setting.results])
+
+
+def _forking_verb(verbs: Any) -> None:
+    fork = _verb(
+        verbs,
+        "fork",
+        "make a child run that goes on from a checkpoint of a run with other settings, and start it",
+        usage="simclr-tui fork RUN [--step N] [--name NAME] [--no-start | --queue] [--restart N] [any setting]",
+    )
+    _run_argument(fork)
+    fork.add_argument(
+        "--step", type=int, default=0, metavar="N", help="of the checkpoint to begin from [default the newest]"
+    )
+    fork.add_argument("--name", default="", help="what to call the child [default made from the run's name]")
+    _queue_and_restart(fork)
+    fork.add_argument("--no-start", action="store_true", help="make it and leave it queued")
+    fork.add_argument(
+        "--fresh-optimizer", action="store_true", help="begin with a new optimiser, which another --optimizer needs"
+    )
+    add_settings(fork, PretrainConfig)
+    _hide(fork, [name for name, rule in RULES.items() if rule.way is Way.NEVER])
 
 
 class _HandedOn(OptionParser):
@@ -116,9 +170,28 @@ class _HandedOn(OptionParser):
 def _reading_verbs(verbs: Any) -> None:
     _verb(verbs, "ls", "list the runs, the newest first", usage="simclr-tui ls [--json]")
     show = _verb(
-        verbs, "show", "show a run: settings, progress, figures, last events", usage="simclr-tui show RUN [--json]"
+        verbs,
+        "show",
+        "show a run: settings, progress, figures, last events",
+        usage="simclr-tui show RUN [--replay STEP] [--json]",
     )
     _run_argument(show)
+    show.add_argument(
+        "--replay",
+        type=int,
+        metavar="STEP",
+        help="take that step once more and show its figures, layers and gradients; nothing is stored",
+    )
+    checkpoints = _verb(
+        verbs,
+        "checkpoints",
+        "list a run's checkpoints: why each is kept and whether its bytes are right",
+        usage="simclr-tui checkpoints RUN [--verify] [--pin STEP] [--unpin STEP] [--json]",
+    )
+    _run_argument(checkpoints)
+    checkpoints.add_argument("--verify", action="store_true", help="read them all and compare their SHA-256")
+    checkpoints.add_argument("--pin", type=int, metavar="STEP", help="keep the checkpoint of that step for good")
+    checkpoints.add_argument("--unpin", type=int, metavar="STEP", help="let it go when newer ones are kept")
     help_text = "show the views that a recipe or a run makes of its images, in the terminal and as a picture"
     usage = "simclr-tui preview [--preset PRESET | --run RUN] [--images N] [--out FILE] [any setting]"
     parsers = verbs._parser_class
@@ -132,6 +205,25 @@ def _hide(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     for action in parser._actions:
         if action.dest in names:
             action.help = argparse.SUPPRESS
+
+
+def _queueing_verbs(verbs: Any) -> None:
+    queue = _verb(
+        verbs,
+        "queue",
+        "show which runs wait for which device, or change their order",
+        usage=f"simclr-tui queue [{{{','.join(ACTIONS)}}} RUN] [--json]",
+    )
+    queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=", ".join(ACTIONS))
+    _run_argument(queue, nargs="?")
+    service = _verb(
+        verbs,
+        "service",
+        "print a systemd user unit that resumes interrupted runs after a reboot",
+        usage="simclr-tui service [--install]",
+        json=False,
+    )
+    service.add_argument("--install", action="store_true", help="write it where systemd looks for it")
 
 
 def _ending_verbs(verbs: Any) -> None:
@@ -150,3 +242,29 @@ def _ending_verbs(verbs: Any) -> None:
             metavar="SECONDS",
             help="exit with 75 if the run has not ended by then [default %(default)g]",
         )
+
+
+def _doctor_verb(verbs: Any) -> None:
+    doctor = _verb(
+        verbs,
+        "doctor",
+        "look at the machine, the runs folder, the store and the checkpoints, and say what to do",
+        usage="simclr-tui doctor [--quick | --all-checkpoints | --rebuild | --restore | --torture] [--json]",
+    )
+    what = doctor.add_mutually_exclusive_group()
+    what.add_argument("--quick", action="store_true", help="read no checkpoint, and look at the store less closely")
+    what.add_argument("--all-checkpoints", action="store_true", help="read every checkpoint, however many there are")
+    what.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="add runs and checkpoints that the store lacks, in a new store where it is damaged or lost",
+    )
+    what.add_argument(
+        "--restore", action="store_true", help="put the newest backup in the place of a damaged or lost store"
+    )
+    what.add_argument(
+        "--torture", action="store_true", help="kill and resume a tiny run on this machine, and compare it bit for bit"
+    )
+    doctor.add_argument("--kills", type=int, metavar="N", help="how often --torture kills it [default 5]")
+    doctor.add_argument("--device", metavar="DEVICE", help="what --torture trains on [default auto]")
+    doctor.add_argument("--keep", action="store_true", help="keep the folder of --torture")

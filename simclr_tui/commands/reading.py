@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import shutil
 import sys
 import time
@@ -64,6 +65,8 @@ def list_runs(options: argparse.Namespace, runs: Path) -> int:
 
 def show_run(options: argparse.Namespace, runs: Path) -> int:
     """Print one run: settings, progress, figures of the last epoch, evaluation, last events."""
+    if options.replay is not None:
+        return _replay(options, runs)
     with open_reader(runs) as reader:
         run = reader.find(options.run)
         state = run_state(run, runs)
@@ -73,10 +76,22 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         epochs = reader.epochs(run.id)
         say(f"{run.name} ({run.id}) is {state}")
         _say_progress(RunRow(run, state, 0), epochs)
+        _say_checkpoints(reader, run)
         _say_settings(run)
         _say_epoch(run, epochs)
         say_evaluations(reader, run)
         _say_events(reader, run)
+    return ExitCode.FINISHED
+
+
+def _replay(options: argparse.Namespace, runs: Path) -> int:
+    """Become the program that takes one step once more; it needs torch, which this one does without."""
+    with open_reader(runs) as reader:
+        run = reader.find(options.run)
+    words = [sys.executable, "-m", "trainer.replay", "--runs-dir", str(runs), "--run", run.id]
+    words += [f"--step={options.replay}", *(["--json"] if options.json else [])]
+    sys.stdout.flush()
+    os.execv(words[0], words)
     return ExitCode.FINISHED
 
 
@@ -118,6 +133,15 @@ def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
     if run.exactness:
         lines.append(f"exactness  {run.exactness}")
     section("progress", lines)
+
+
+def _say_checkpoints(reader: StoreReader, run: Run) -> None:
+    """Say that checkpoints can't be written, as long as they can't."""
+    failure = reader.checkpoint_failure(run.id)
+    if failure is not None:
+        newest = next(iter(reader.checkpoints(run.id)), None)
+        age = f"the newest is {duration(time.time() - newest.at)} old" if newest else "there is none"
+        section("checkpoints can't be written", [f"✗ {age}; {failure.message}"])
 
 
 def _say_settings(run: Run) -> None:

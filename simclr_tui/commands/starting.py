@@ -9,13 +9,14 @@ from pathlib import Path
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.verbs import refusal
 from trainer.config import PretrainConfig
+from trainer.drift import change_settings
 from trainer.errors import ExitCode, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.options import given
 from trainer.options import show as show_value
 from trainer.presets import load_preset
 from trainer.settings import fields_of
-from trainer.start import change_settings, new_evaluate_run, new_pretrain_run, start_run
+from trainer.start import new_evaluate_run, new_pretrain_run, start_run
 from trainer.state import run_state
 from trainer.store.runs import RunStore
 
@@ -66,23 +67,36 @@ def launch(options: argparse.Namespace, runs: Path) -> int:
     store = RunStore.open(runs)
     try:
         run_id = new_pretrain_run(store, config, preset=preset, name=options.name)
-        return _started(store, run_id, as_json=options.json)
+        return _started(store, run_id, options)
     finally:
         store.close()
 
 
 def resume(options: argparse.Namespace, runs: Path) -> int:
-    """Start the trainer of a run again, with other settings where they can't change its result."""
+    """Start the trainer of a run again, with other settings where they can't change its result; or of all."""
+    if options.all:
+        return _resume_all(options, runs)
+    if options.run is None:
+        raise UsageError("resume: name a run, or give --all for every run that was interrupted")
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
         sentence = refusal("resume", run.name, run_state(run, runs))
         if sentence is not None:
             raise UsageError(sentence)
-        change_settings(store, run, given(options, PretrainConfig))
-        return _started(store, run.id, as_json=options.json)
+        change_settings(store, run, given(options, PretrainConfig), options.accept)
+        return _started(store, run.id, options)
     finally:
         store.close()
+
+
+def _resume_all(options: argparse.Namespace, runs: Path) -> int:
+    from simclr_tui.commands.resuming import resume_all
+
+    changes = given(options, PretrainConfig) or options.accept or options.restart is not None
+    if options.run is not None or changes or options.queue:
+        raise UsageError("resume --all: each run goes on as it was; leave the run and every setting out")
+    return resume_all(runs, as_json=options.json)
 
 
 def evaluate(options: argparse.Namespace, runs: Path) -> int:
@@ -91,19 +105,21 @@ def evaluate(options: argparse.Namespace, runs: Path) -> int:
     try:
         source = store.find(options.source)
         config = EvaluateConfig(run=source.id, **given(options, EvaluateConfig))
-        return _started(store, new_evaluate_run(store, source, config), as_json=options.json)
+        return _started(store, new_evaluate_run(store, source, config), options)
     finally:
         store.close()
 
 
-def _started(store: RunStore, run_id: str, *, as_json: bool) -> int:
+def _started(store: RunStore, run_id: str, options: argparse.Namespace) -> int:
     """Start a run that is there and print its id."""
-    child = start_run(store, run_id)
+    in_line, restarts = getattr(options, "queue", False), getattr(options, "restart", None)
+    child = start_run(store, run_id, in_line=in_line, restarts=restarts)
     run = store.run(run_id)
-    if as_json:
+    if options.json:
         say_json({"id": run.id, "name": run.name, "pid": child.pid})
     else:
         say(run.id)
         if sys.stdout.isatty():
-            say(f"{run.name} is starting in the background; `simclr-tui` shows it, `simclr-tui pause` pauses it")
+            what = "waits for its device" if in_line else "is starting in the background"
+            say(f"{run.name} {what}; `simclr-tui` shows it, `simclr-tui pause` pauses it")
     return ExitCode.FINISHED

@@ -1,6 +1,5 @@
 """What a section is given, and the small pieces that sections are made of. Pure."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
 from trainer.paths import runs_dir
 from trainer.state import LIVE_STATES
+from trainer.stored_settings import settings_of
 
 BEST = "bold $success"
 """Style of the best figure, beside its sign."""
@@ -96,7 +96,7 @@ class Look:
 def evaluations_going_on(rows: Sequence[RunRow], run_id: str) -> dict[str, RunRow]:
     """The evaluations of a run that have been made and have not ended, by their way."""
     return {
-        str(json.loads(row.run.config).get("what", "layers")): row
+        str(settings_of(row.run).get("what", "layers")): row
         for row in rows
         if row.run.kind == "evaluate"
         and row.run.source_run_id == run_id

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simclr_tui.verbs import refusal
+from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -59,6 +60,12 @@ class RunControls(_Base):
         row = self._allowed("evaluate")
         if row is not None:
             ask_evaluation(self.dashboard, row, self.board.curves_of(row))
+
+    def action_fork(self) -> None:
+        """Ask from which checkpoint and with which settings the cursor's run is forked, and do it."""
+        row = self._allowed("fork")
+        if row is not None:
+            ask_fork(self.dashboard, row, self.board.curves_of(row))
 
     def action_learning(self) -> None:
         """Show what the cursor's run, or the one that it evaluates, has learnt."""
@@ -135,3 +142,20 @@ def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *
         start({"what": way})  # comes to nothing, and says why
         return
     dashboard.push_screen(EvaluateScreen(row, curves, way=way), start)
+
+
+def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves") -> None:
+    """Open the window of a fork and start what was chosen; a run that can't be forked is refused at once."""
+    from simclr_tui.screens.fork import ForkScreen
+
+    run_id = row.run.id
+
+    def start(chosen: dict[str, Any] | None) -> None:
+        if chosen is not None:
+            work = partial(dashboard.actions.fork, run_id, **chosen)
+            dashboard.run_worker(work, thread=True, group="actions", exit_on_error=False)
+
+    if row.run.kind not in TRAINED_KINDS or (curves.is_read and not curves.checkpoints):
+        start({"step": 0, "name": "", "values": {}, "fresh_optimizer": False})  # comes to nothing, and says why
+        return
+    dashboard.push_screen(ForkScreen(row, curves), start)

@@ -42,7 +42,7 @@ class GroupControls(_Base):
         """Ask once, then do it to every marked run that it can be done to."""
         from simclr_tui.screens.confirm import ConfirmScreen
 
-        marked = [row for row in self.board.rows if row.run.id in self.board.marked]
+        marked = self.board.marked_rows
         if not marked:
             self.notify(f"no run is marked; space marks the cursor's run, and then {verb} asks all of them")
             return

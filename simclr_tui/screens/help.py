@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from simclr_tui.screens.evaluate import EvaluateScreen
+from simclr_tui.screens.fork import ForkScreen
 from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
@@ -19,9 +20,10 @@ from simclr_tui.words import Part
 
 _KEY_WIDTH = 12
 
-_WORDS = """Charts: the raw values are faint, from the lowest to the highest of each column; the line is their moving
-average. A dashed line is what a model that knows nothing would reach, a dotted one is where the run was resumed.
-Runs belong to their own processes: closing the dashboard leaves them going, and opening it finds them again."""
+_WORDS = """Charts: the raw values are faint, from the lowest to the highest of each column; the line is their
+moving average. A dashed line is what a model that knows nothing would reach, a dotted one is where the run was
+resumed, forked or given other settings. What a fork continues is drawn faint before it. Runs belong to their own
+processes: closing the dashboard leaves them going, and opening it finds them again."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -38,6 +40,7 @@ class HelpScreen(ModalScreen[None]):
                 ("Runs", MainScreen),
                 ("Learning", LearningScreen),
                 ("Evaluate", EvaluateScreen),
+                ("Fork", ForkScreen),
                 ("New run", NewRunScreen),
                 ("Everywhere", type(self.app)),
             )

@@ -17,6 +17,7 @@ from simclr_tui.messages import Polled, PollFailed
 from simclr_tui.panels import PANELS
 from simclr_tui.screens.controls import RunControls
 from simclr_tui.screens.group import GroupControls
+from simclr_tui.screens.line import LineControls
 from simclr_tui.verbs import useful
 from simclr_tui.widgets.chart import Chart
 from simclr_tui.widgets.evaluation import EvaluationTable
@@ -41,7 +42,7 @@ _FEWEST_COLUMNS = 60
 """Read before the charts have a size."""
 
 
-class MainScreen(RunControls, GroupControls, Screen[None]):
+class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
     """Shows a board; every key changes the board or asks the actions for something."""
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (_NARROW, "-normal"), (_WIDE, "-wide")]  # type: ignore[misc]  # Screen annotates it plainly
@@ -53,7 +54,12 @@ class MainScreen(RunControls, GroupControls, Screen[None]):
         Binding("P", "group('pause')", "pause marked", id="marked.pause", tooltip="Pause every marked run"),
         Binding("R", "group('resume')", "resume marked", id="marked.resume", tooltip="Resume marked runs"),
         Binding("S", "group('stop')", "stop marked", id="marked.stop", tooltip="Stop every marked run"),
+        Binding("Q", "line_up", "queue", id="line.join", tooltip="Put marked runs or this one in line"),
+        Binding("less_than_sign", "line('up')", "sooner", id="line.up", tooltip="One place up in the line"),
+        Binding("greater_than_sign", "line('down')", "later", id="line.down", tooltip="One place down in the line"),
+        Binding("h", "line('hold')", "hold", id="line.hold", tooltip="Let others pass, or take the turn again"),
         Binding("space", "mark", "mark", id="run.mark", tooltip="Draw the run's curves beside those of others"),
+        Binding("f", "fork", "fork", id="run.fork", tooltip="Make a child run from a checkpoint, with other settings"),
         Binding("v", "learning", "learning", id="run.learning", tooltip="Verdict, layers, labels, invariance and map"),
         Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Look at a checkpoint in one of five ways"),
         Binding("enter", "open", "open", id="run.open", tooltip="Give the run the whole screen, or go back"),
@@ -149,7 +155,9 @@ class MainScreen(RunControls, GroupControls, Screen[None]):
         for name, panel in PANELS.items():
             self.query_one(f"#{name}", Chart).data = panel(drawn, board.view)
         self.query_one(EvaluationTable).drawn = drawn
-        self.query_one(RunFacts).row = board.cursor
+        facts = self.query_one(RunFacts)
+        facts.row = board.cursor
+        facts.forked_from = board.row_of(board.cursor.run.parent_run_id) if board.cursor else None
         self._show_events()
         self._show_keys()
         self.dashboard.feed.watch(board.watched(max(_FEWEST_COLUMNS, CELL_WIDTH * self._chart_width)))
@@ -197,8 +205,13 @@ class MainScreen(RunControls, GroupControls, Screen[None]):
         if binding.action in ("pause", "resume", "stop"):
             return useful(binding.action, state)
         if binding.action.startswith("group("):
-            return bool(self.board.marked)
-        if binding.action in ("mark", "open", "evaluate", "learning", "log", "x_axis"):
+            verb = binding.action.split("'")[1]
+            return any(useful(verb, row.state) for row in self.board.marked_rows)
+        if binding.action.startswith("line("):
+            return self.board.cursor is not None and self.board.cursor.turn is not None
+        if binding.action == "line_up":
+            return useful("resume", state) and self.board.cursor is not None and self.board.cursor.turn is None
+        if binding.action in ("mark", "open", "fork", "evaluate", "learning", "log", "x_axis"):
             return state is not None
         return not binding.action.startswith("chart(") or (self.has_class("-narrow") and self.is_open)
 

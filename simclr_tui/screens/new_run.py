@@ -30,6 +30,7 @@ class NewRunScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+enter", "launch", "launch", id="form.launch", tooltip="Launch the run"),
+        Binding("f6", "queue", "queue", id="form.queue", tooltip="Put the run in line for its device"),
         Binding("escape", "close", "close", id="form.close", tooltip="Back to the runs; what was typed stays"),
         Binding("down", "app.focus_next", "next", show=False, id="form.next", tooltip="The next setting"),
         Binding("up", "app.focus_previous", "previous", show=False, id="form.previous", tooltip="The setting before"),
@@ -70,6 +71,7 @@ class NewRunScreen(Screen[None]):
         yield Static(id="help-text")
         with Horizontal(id="buttons"):
             yield Static(id="verdict")
+            yield Button("queue (F6)", id="queue", compact=True)
             yield Button("launch (F5)", id="launch", variant="primary", compact=True)
         yield KeyLine(id="keys")
 
@@ -154,12 +156,19 @@ class NewRunScreen(Screen[None]):
 
     async def action_launch(self) -> None:
         """Make and start the run, or go to what is wrong."""
+        await self._make(in_line=False)
+
+    async def action_queue(self) -> None:
+        """Make the run and put it behind those that wait for its device, or go to what is wrong."""
+        await self._make(in_line=True)
+
+    async def _make(self, *, in_line: bool) -> None:
         errors = self.draft.errors
         if errors:
             await self._go_to(next(iter(errors)))
             return
         draft = self.draft
-        launch = partial(self.dashboard.actions.launch, draft.preset, draft.name, draft.values)
+        launch = partial(self.dashboard.actions.launch, draft.preset, draft.name, draft.values, in_line=in_line)
         self.app.run_worker(launch, thread=True, group="actions", exit_on_error=False)
 
     async def take_failure(self, failure: ActionFailed) -> None:
@@ -194,3 +203,8 @@ class NewRunScreen(Screen[None]):
     async def press_launch(self) -> None:
         """The same as the key."""
         await self.action_launch()
+
+    @on(Button.Pressed, "#queue")
+    async def press_queue(self) -> None:
+        """The same as the key."""
+        await self.action_queue()

@@ -4,6 +4,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from simclr_tui.format import count
 from simclr_tui.model import RunRow
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part, settings_words
@@ -14,6 +15,8 @@ class RunFacts(Widget):
 
     row: reactive[RunRow | None] = reactive(None)
     """The cursor's run."""
+    forked_from: reactive[RunRow | None] = reactive(None)
+    """The run that it is a fork of."""
 
     def on_mount(self) -> None:
         """Name the pane."""
@@ -29,6 +32,11 @@ class RunFacts(Widget):
 
         run = self.row.run
         parts: list[Part] = [settings_words(self.row), "\n"]
+        if run.parent_run_id is not None:
+            known = self.forked_from
+            name = known.run.name if known is not None else "a run that is not here any more"
+            where = f" ({run.parent_run_id}) at step {count(run.parent_step)}\n"
+            parts += [("forked from ", MUTED), (name, "bold"), where]
         changed = changed_settings(run)
         parts += [(f"differs from {recipe_name(run)}: {'' if changed else 'nothing'}\n", MUTED)]
         for one in changed:

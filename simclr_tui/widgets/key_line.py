@@ -12,7 +12,8 @@ from simclr_tui.words import Part
 
 _DISPLAY = {"enter": "↵", "space": "space", "slash": "/", "question_mark": "?", "ctrl+p": "^p", "escape": "esc"}
 _DISPLAY |= {"left": "←", "right": "→", "up": "↑", "down": "↓"}
-_DISPLAY |= {"left_square_bracket": "[", "right_square_bracket": "]", "ctrl+enter": "^↵", "f5": "F5"}
+_DISPLAY |= {"left_square_bracket": "[", "right_square_bracket": "]", "ctrl+enter": "^↵", "f5": "F5", "f6": "F6"}
+_DISPLAY |= {"less_than_sign": "<", "greater_than_sign": ">"}
 
 
 class KeyLine(Widget):

@@ -12,7 +12,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, bar, fit, number, percent
-from simclr_tui.model import RunRow
+from simclr_tui.model import RunRow, depths
 from simclr_tui.panels import run_sign
 from simclr_tui.theme import RUN_COLOURS
 from trainer.state import STATES
@@ -21,6 +21,8 @@ _STATE_WIDTH = max(map(len, STATES))
 _BAR_WIDTH = 4
 _EXTRA_WIDTH = 70
 """From this width on there is room for epoch and loss."""
+_DEEPEST = 3
+"""Forks of forks are indented no further."""
 _TOLD = ("warning", "sick")
 """Levels of health that have a sign behind the run's name; the others are nothing to look after."""
 
@@ -50,6 +52,7 @@ class RunTable(ScrollView, can_focus=False):
         """Args: the widget's id."""
         super().__init__(id=id)
         self._rows: Sequence[RunRow] = ()
+        self._depths: Sequence[int] = ()
         self._cursor_id: str | None = None
         self._marked: frozenset[str] = frozenset()
         self._empty = ""
@@ -58,6 +61,7 @@ class RunTable(ScrollView, can_focus=False):
     def show(self, rows: Sequence[RunRow], *, cursor_id: str | None, marked: frozenset[str], empty: str) -> None:
         """Show these runs; `empty` is said where there is none."""
         self._rows, self._cursor_id, self._marked, self._empty = rows, cursor_id, marked, empty
+        self._depths = depths(rows)
         self.virtual_size = Size(self.scrollable_content_region.width, len(rows) + 1)
         at = next((number for number, row in enumerate(rows) if row.run.id == cursor_id), None)
         if at is not None and (cursor_id, at) != self._followed:  # else the mouse wheel may look elsewhere
@@ -82,7 +86,7 @@ class RunTable(ScrollView, can_focus=False):
             return Strip([Segment(fit(self._heading(width), width), self._style("heading"))])
         number = y - 1 + self.scroll_offset.y
         if number < len(self._rows):
-            return self._run_strip(self._rows[number], width)
+            return self._run_strip(self._rows[number], width, self._depths[number])
         if not self._rows and y == 2:
             return Strip([Segment(fit(f"  {self._empty}", width), self._style("empty"))])
         return Strip.blank(width, self.rich_style)
@@ -99,7 +103,7 @@ class RunTable(ScrollView, can_focus=False):
         progress = "done".ljust(_BAR_WIDTH + 5)
         return f"   {fit('run', self._name_width(width))} {fit('state', _STATE_WIDTH)} {progress}{extra}  kNN"
 
-    def _run_strip(self, row: RunRow, width: int) -> Strip:
+    def _run_strip(self, row: RunRow, width: int, depth: int) -> Strip:
         is_cursor, is_marked = row.run.id == self._cursor_id, row.run.id in self._marked
         base = self._style("cursor") if is_cursor else self.rich_style
         sign = run_sign(row) if is_cursor or is_marked else " "
@@ -112,7 +116,7 @@ class RunTable(ScrollView, can_focus=False):
         segments = [
             Segment("▸" if is_cursor else " ", base),
             Segment(sign, base + _ink(self._style(f"run-{row.place % RUN_COLOURS}"))),
-            Segment(f" {fit(row.run.name, self._name_width(width))}", base + Style(bold=is_cursor)),
+            Segment(f" {fit(_branch(depth) + row.run.name, self._name_width(width))}", base + Style(bold=is_cursor)),
             self._health(row, base),
             Segment(f"{fit(row.state, _STATE_WIDTH)} ", base + _ink(self._style(row.state))),
             Segment(bar(progress or 0.0, _BAR_WIDTH), base + _ink(self._style("bar"))),
@@ -126,6 +130,11 @@ class RunTable(ScrollView, can_focus=False):
         if level not in _TOLD:
             return Segment(" ", base)
         return Segment(HEALTH_SIGNS[level], base + _ink(self._style(level)))
+
+
+def _branch(depth: int) -> str:
+    """What stands before the name of a fork that is shown below its parent."""
+    return " " * (min(depth, _DEEPEST) - 1) + "└ " if depth else ""
 
 
 def _ink(style: Style) -> Style:

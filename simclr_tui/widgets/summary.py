@@ -7,7 +7,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from simclr_tui.format import bar
+from simclr_tui.format import bar, count
 from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
 from simclr_tui.verdict import learning_line
@@ -65,7 +65,10 @@ class RunSummary(Widget):
         problem = failure(one.curves) if one.row.state == "failed" else ""
         if problem:
             return Content.assemble((problem, "$error"))
-        return Content.assemble((f"{settings_words(one.row)}", MUTED))
+        words = settings_words(one.row)
+        if one.trunk:
+            words = f"└ {one.trunk[-1].row.run.name}, step {count(one.trunk[-1].until)} · {words}"
+        return Content.assemble((words, MUTED))
 
     def _legend(self) -> Content:
         parts: list[Part] = []

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from torch import Tensor
 
+from tests.reliability import hanging, losing
 from trainer import checkpoint
 from trainer.config import PretrainConfig
 from trainer.paths import checkpoint_dir
@@ -72,7 +74,7 @@ def _unkey_randomness() -> None:
 
 def _lose_the_average() -> None:
     """The negative control: a resumed run whose moving average of the weights begins anew."""
-    from trainer.loop import TrainState
+    from trainer.step import TrainState
 
     restore = TrainState.restore
 
@@ -84,11 +86,37 @@ def _lose_the_average() -> None:
     TrainState.restore = restore_all_but_the_average  # type: ignore[method-assign]
 
 
-_CONTROLS = {"": lambda: None, "unkeyed": _unkey_randomness, "ema-lost": _lose_the_average}
+def _lose_the_device_lock() -> None:
+    """The negative control: trainers that believe that they have the device to themselves."""
+    from trainer.device_lock import DeviceLock
+
+    DeviceLock.try_alone = lambda self: True  # type: ignore[method-assign]
 
 
-def _main(arguments: Sequence[str], log: str, control: str) -> None:
+def _keep_the_forked_checkpoint() -> None:
+    """The negative control: a fork that counts its steps anew beside a checkpoint that still looks newer."""
+    from trainer.keeper import CheckpointKeeper
+
+    CheckpointKeeper.drop = lambda self, step: None  # type: ignore[method-assign]
+
+
+_CONTROLS = (
+    {
+        "": lambda: None,
+        "fork-kept": _keep_the_forked_checkpoint,
+        "unkeyed": _unkey_randomness,
+        "ema-lost": _lose_the_average,
+        "device-lock-lost": _lose_the_device_lock,
+    }
+    | hanging.CONTROLS
+    | losing.CONTROLS
+)
+
+
+def _main(arguments: Sequence[str], log: str, control: str, locks: str) -> None:
     from trainer.run import main
+
+    os.environ["SIMCLR_TUI_LOCKS"] = locks  # the fork server has the one of when it was started
 
     # What a trainer that was started by a command line has, and what a forked one does not inherit.
     multiprocessing.set_start_method("fork", force=True)
@@ -112,8 +140,8 @@ class Trainer:
     def __init__(self, runs: Path, *arguments: str, control: str = "", log: Path | None = None) -> None:
         """Start it with these arguments beside --runs-dir, broken on purpose as a negative control says."""
         self.log = log or runs.with_suffix(".log")
-        line = ["--runs-dir", str(runs), *arguments]
-        self.process = _context.Process(target=_main, args=(line, str(self.log), control), daemon=False)
+        line, locks = ["--runs-dir", str(runs), *arguments], os.environ["SIMCLR_TUI_LOCKS"]
+        self.process = _context.Process(target=_main, args=(line, str(self.log), control, locks), daemon=False)
         self.process.start()
         started.append(self)
 
@@ -144,6 +172,12 @@ def run_to_end(runs: Path, *arguments: str, control: str = "") -> str:
     trainer = Trainer(runs, *arguments, control=control)
     assert trainer.wait() == 0, trainer.said()
     return newest_run(runs)
+
+
+def workers(pid: int) -> list[int]:
+    """Process ids of a trainer's loader workers: its children but the watchdog, which is another program."""
+    children = psutil.Process(pid).children()
+    return [child.pid for child in children if "trainer.watchdog" not in child.cmdline()]
 
 
 def newest_run(runs: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.board import Board
-from simclr_tui.model import RunRow
+from simclr_tui.model import RunRow, depths, table_order
 from trainer.store.reader import StoreReader
 
 
@@ -112,3 +112,56 @@ def test_the_cursor_waits_for_a_run_that_was_just_made(board: Board, rows: list[
     made = replace(rows[0], run=replace(rows[0].run, id="abcdefghij", name="made"), place=4)
     board.take_rows([*rows, made])
     assert board.cursor.run.name == "made"
+
+
+@pytest.fixture
+def family(rows: list[RunRow]) -> dict[str, RunRow]:
+    """The same runs, of which `broken` is a fork of `done`, and `waiting` one of `broken`."""
+    done, resting, broken, waiting = rows
+    forks = {
+        "broken": replace(broken, run=replace(broken.run, parent_run_id=done.run.id, parent_step=115)),
+        "waiting": replace(waiting, run=replace(waiting.run, parent_run_id=broken.run.id, parent_step=8)),
+    }
+    return {"done": done, "resting": resting, **forks}
+
+
+def test_a_fork_stands_below_its_parent_and_the_family_where_its_first_would(family: dict[str, RunRow]) -> None:
+    board = Board()
+    board.take_rows(list(family.values()))
+    assert names(board) == ["done", "broken", "waiting", "resting"]
+    assert depths(board.visible) == [0, 1, 2, 0]
+    board.take_rows([replace(row, state="running") if name == "resting" else row for name, row in family.items()])
+    assert names(board) == ["resting", "done", "broken", "waiting"]
+    board.set_filter("failed")
+    assert names(board) == ["broken"]
+    assert depths(board.visible) == [0], "without its parent above it is a run like any other"
+
+
+def test_runs_that_were_made_each_others_parents_by_hand_are_shown(family: dict[str, RunRow]) -> None:
+    done = family["done"]
+    looped = replace(done, run=replace(done.run, parent_run_id=family["broken"].run.id, parent_step=1))
+    board = Board()
+    board.take_rows([looped, family["resting"], family["broken"], family["waiting"]])
+    assert sorted(names(board)) == ["broken", "done", "resting", "waiting"]
+    board.cursor_id = looped.run.id
+    assert len(board.drawn[0].trunk) == 8, "and their lineage comes to an end"
+
+
+def test_what_a_fork_continues_is_read_and_drawn_the_oldest_first(family: dict[str, RunRow]) -> None:
+    board = Board()
+    board.take_rows(list(family.values()))
+    board.cursor_id = family["waiting"].run.id
+    trunk = board.drawn[0].trunk
+    assert [(one.row.run.name, one.until) for one in trunk] == [("done", 115), ("broken", 8)]
+    watched = board.watched(100).run_ids
+    assert set(watched) == {family[name].run.id for name in ("waiting", "broken", "done")}
+
+
+def test_a_thousand_forks_of_forks_are_put_in_order(rows: list[RunRow]) -> None:
+    first = rows[0]
+    chain = [first]
+    for number in range(1, 1000):
+        run = replace(first.run, id=f"{number:010}", parent_run_id=chain[-1].run.id, parent_step=1)
+        chain.append(RunRow(run, "finished", number))
+    assert table_order(chain) == chain
+    assert depths(chain) == list(range(1000))

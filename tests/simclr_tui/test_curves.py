@@ -116,10 +116,15 @@ def test_checkpoints_come_and_go(runs: Path) -> None:
     store.close()
 
 
-def test_the_marks_are_the_steps_of_resumes(runs: Path, some_runs: dict[str, str]) -> None:
+def test_the_marks_are_the_steps_of_resumes_forks_and_changes_of_settings(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
     store = RunStore.open(runs)
-    store.event(some_runs["done"], "resumed-from", "going on after step 120", step=120)
-    assert read_all(store, some_runs["done"]).resumed_after == [120]
+    kinds = ("forked-from", "resumed-from", "note", "settings-accepted", "forked", "settings")
+    for number, kind in enumerate(kinds):
+        store.event(some_runs["done"], kind, "something happened", step=100 + number)
+    marks = read_all(store, some_runs["done"]).marks
+    assert marks == [(100, "forked"), (101, "resumed"), (103, "settings"), (104, "fork")]
     store.close()
 
 

@@ -45,7 +45,7 @@ def test_the_chance_level_is_a_dashed_line_with_its_label() -> None:
 
 
 def test_a_mark_runs_from_top_to_bottom_with_its_label() -> None:
-    text = text_of(draw(replace(RISING, marks=[5.0]), 40, 9))
+    text = text_of(draw(replace(RISING, marks=[(5.0, "resumed")]), 40, 9))
     columns = {line.index("┆") for line in text[:-1] if "┆" in line}
     assert len(columns) == 1
     assert sum("┆" in line for line in text) >= 7

@@ -10,7 +10,7 @@ import pytest
 
 from simclr_tui.curves import CurveReader
 from simclr_tui.model import Curves, RunRow
-from simclr_tui.panels import PANELS, SIGNS, Drawn, View, accuracy_panel, device_panel, knn_panel, loss_panel
+from simclr_tui.panels import PANELS, SIGNS, Drawn, Stretch, View, accuracy_panel, device_panel, knn_panel, loss_panel
 from simclr_tui.panels import step_time_panel as step_panel
 from simclr_tui.theme import RUN_COLOURS
 from tests.simclr_tui.support import STEPS_PER_EPOCH
@@ -115,8 +115,8 @@ def test_a_resumed_run_is_marked_where_it_went_on(drawn: dict[str, Drawn]) -> No
     one = drawn["done"]
     event = replace(one.curves.events[0], kind="resumed-from", step=115)
     resumed = Drawn(one.row, replace(one.curves, events=(event,)))
-    assert loss_panel([resumed], VIEW).marks == [5.0]
-    assert loss_panel([resumed], View(by_epoch=False)).marks == [115]
+    assert loss_panel([resumed], VIEW).marks == [(5.0, "resumed")]
+    assert loss_panel([resumed], View(by_epoch=False)).marks == [(115, "resumed")]
 
 
 def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
@@ -133,3 +133,66 @@ def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
     epoch = {"epoch": every, "knn_top1": None}
     unlabelled = Drawn(one.row, replace(one.curves, epochs=(epoch,)))
     assert knn_panel([unlabelled], VIEW).empty == "no kNN score: too few labelled train images"
+
+
+def forked(parent: Drawn, child: Drawn, until: int, *, steps_per_epoch: int = STEPS_PER_EPOCH) -> Drawn:
+    """A run as if it had been forked from another one; its own curve begins after that step."""
+    run = replace(child.row.run, parent_run_id=parent.row.run.id, parent_step=until, steps_per_epoch=steps_per_epoch)
+    steps = {name: [p for p in points if p.first > until] for name, points in child.curves.steps.items()}
+    epochs = [row for row in child.curves.epochs if row["epoch"] * STEPS_PER_EPOCH > until]
+    event = replace(child.curves.events[0], kind="forked-from", step=until)
+    curves = replace(child.curves, steps=steps, epochs=epochs, events=(event,))
+    return Drawn(replace(child.row, run=run), curves, (Stretch(parent.row, parent.curves, until),))
+
+
+def test_a_fork_draws_its_parents_curve_faint_up_to_the_fork_and_its_own_from_there(drawn: dict[str, Drawn]) -> None:
+    child = forked(drawn["done"], drawn["resting"], 115)
+    data = loss_panel([child], VIEW)
+    trunk, raw, own = data.lines
+    assert (trunk.ink, raw.ink, own.ink) == (child.faint_ink, child.faint_ink, child.ink)
+    assert (trunk.sign, trunk.band) == ("", False)
+    assert len(trunk.samples) == 115 + 1, "and one more, so that it meets the child's"
+    assert trunk.samples[-1] == own.samples[0]
+    assert max(sample.x for sample in raw.samples) > 115 / STEPS_PER_EPOCH >= trunk.samples[-2].x
+    assert data.marks == [(5.0, "forked")]
+    whole = [p for p in drawn["done"].curves.steps["loss"] if p.first <= 115] + list(child.curves.steps["loss"])
+    assert [s.x for s in [*trunk.samples[:-1], *own.samples]] == [p.first / STEPS_PER_EPOCH for p in whole]
+
+
+def test_a_parent_that_is_drawn_itself_is_not_drawn_twice(drawn: dict[str, Drawn]) -> None:
+    child = forked(drawn["done"], drawn["resting"], 115)
+    data = loss_panel([child, drawn["done"]], VIEW)
+    assert [line.ink for line in data.lines if not line.band] == [drawn["done"].ink, child.ink]
+    assert [line.sign for line in knn_panel([child, drawn["done"]], VIEW).lines] == ["●", "■"]
+
+
+def test_scores_before_the_fork_are_those_of_the_parents_closed_epochs(drawn: dict[str, Drawn]) -> None:
+    child = forked(drawn["done"], drawn["resting"], 120)
+    trunk, own = knn_panel([child], VIEW).lines
+    assert [sample.x for sample in trunk.samples] == [1, 2, 3, 4, 5]
+    assert [sample.x for sample in own.samples] == [6, 7, 8]
+    assert (trunk.ink, trunk.sign) == (child.faint_ink, "")
+
+
+def test_epochs_are_shared_where_the_steps_of_one_are_not(drawn: dict[str, Drawn]) -> None:
+    """The child's batch is twice as large: its step 115 is the parent's step 230."""
+    child = forked(drawn["done"], drawn["resting"], 115, steps_per_epoch=2 * STEPS_PER_EPOCH)
+    by_epoch = loss_panel([child], VIEW).lines[0].samples
+    assert by_epoch[114].x == pytest.approx(5.0)
+    by_step = loss_panel([child], View(by_epoch=False)).lines[0].samples
+    assert by_step[114].x == pytest.approx(230)
+
+
+def test_a_fork_that_has_not_begun_shows_where_it_will(drawn: dict[str, Drawn]) -> None:
+    child = forked(drawn["done"], drawn["waiting"], 115)
+    waiting = Drawn(child.row, replace(child.curves, events=()), child.trunk)
+    data = loss_panel([waiting], VIEW)
+    assert [line.ink for line in data.lines] == [waiting.faint_ink]
+    assert data.marks == [(5.0, "forked")]
+    assert data.x_range == (0.0, 5.0)
+
+
+def test_a_run_that_has_a_fork_is_marked_where(drawn: dict[str, Drawn]) -> None:
+    one = drawn["done"]
+    event = replace(one.curves.events[0], kind="forked", step=230)
+    assert loss_panel([Drawn(one.row, replace(one.curves, events=(event,)))], VIEW).marks == [(10.0, "fork")]

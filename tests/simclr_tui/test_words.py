@@ -33,12 +33,24 @@ def test_a_run_that_is_not_alive_says_what_the_next_key_is(run: Run) -> None:
         assert f"{state} · {words}" in plain(status_line(RunRow(run, state, 0), Curves(run_id=run.id), 0.0))
 
 
+def test_a_stalled_run_says_since_when_at_what_and_whether_its_process_runs_at_all(run: Run) -> None:
+    begun = run.lifecycle_at
+    hung = replace(run, progress_at=begun + 5, alive_at=begun + 50, phase="evaluating", pid=4711)
+    words = plain(status_line(RunRow(hung, "stalled", 0), Curves(run_id=run.id), begun + 50))
+    assert words.endswith("no progress for 45 s while evaluating")
+    stopped = replace(hung, alive_at=begun + 5)
+    words = plain(status_line(RunRow(stopped, "stalled", 0), Curves(run_id=run.id), begun + 50))
+    assert words.endswith("its process 4711 does not run: kill -CONT lets it go on")
+
+
 def test_a_verb_is_refused_exactly_where_it_makes_no_sense() -> None:
     for state in STATES:
         is_ending = state in ("pausing", "stopping")
         for verb in ("pause", "stop"):
-            allowed = state in LIVE_STATES and not is_ending
+            # A run that waits for its device may be told not to; one that was only made waits for nothing.
+            allowed = state == "queued" or (state in LIVE_STATES and not is_ending)
             assert (refusal(verb, "name", state) is None) == allowed, (verb, state)
+            assert refusal(verb, "name", "queued", is_launched=False)
             assert useful(verb, state) == allowed
         assert (refusal("resume", "name", state) is None) == (state in RESUMABLE_STATES), state
         assert useful("resume", state) == (state in RESUMABLE_STATES)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -13,6 +14,9 @@ import pytest
 import torch
 
 from trainer import checkpoint
+from trainer.errors import DataError
+from trainer.payload import check_fit
+from trainer.seal import sealed
 
 
 def fits(manifest: dict[str, Any]) -> bool:
@@ -22,8 +26,35 @@ def fits(manifest: dict[str, Any]) -> bool:
 
 def save(folder: Path, step: int, value: float | None = None) -> checkpoint.Saved:
     """A small checkpoint that knows its step."""
-    payload = {"model": {"w": torch.full((100,), float(step if value is None else value))}, "step": step}
-    return checkpoint.save(folder, payload, {"step": step, "epoch": 1, "config": "mine"})
+    return checkpoint.save(folder, content(step, value), {"step": step, "epoch": 1, "config": "mine"})
+
+
+def content(step: int, value: float | None = None) -> dict[str, Any]:
+    """What a checkpoint holds, small."""
+    return {
+        "model": {"w": torch.full((100,), float(step if value is None else value))},
+        "optimizer": {"state": {}, "param_groups": []},
+        "step": step,
+        "closed_epochs": 0,
+        "classes": 0,
+        "clock": {"trained": 1.0, "epoch": 0.5, "aside": 0.25},
+        "data": "fingerprint",
+    }
+
+
+def rewrite(manifest: Path, **changes: object) -> None:
+    """Change a manifest so that nothing about it looks changed."""
+    values = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(sealed(values | changes)))
+
+
+def put(saved: checkpoint.Saved, data: bytes) -> None:
+    """Put other bytes into a checkpoint, announced with the right digest."""
+    digest = hashlib.sha256(data).hexdigest()
+    saved.path.unlink()
+    path = saved.path.with_name(f"step-{saved.step}-{digest[:8]}.pt")
+    path.write_bytes(data)
+    rewrite(saved.manifest, file=path.name, bytes=len(data), sha256=digest)
 
 
 def manifest_of(path: Path) -> Path:
@@ -42,10 +73,11 @@ def latest(folder: Path) -> tuple[int, list[str]]:
 
 def test_what_is_saved_is_loaded_bit_for_bit(tmp_path: Path) -> None:
     values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    saved = checkpoint.save(tmp_path, {"w": values, "n": 3}, {"step": 7, "epoch": 1, "config": "mine"})
-    payload, manifest = checkpoint.load(tmp_path, 7, fits)
-    assert torch.equal(payload["w"], values)
-    assert payload["n"] == 3
+    payload = content(7) | {"model": {"w": values}, "classes": 3}
+    saved = checkpoint.save(tmp_path, payload, {"step": 7, "epoch": 1, "config": "mine"})
+    found, manifest = checkpoint.load(tmp_path, 7, fits)
+    assert torch.equal(found["model"]["w"], values)
+    assert found["classes"] == 3
     assert manifest["bytes"] == saved.path.stat().st_size
 
 
@@ -83,8 +115,7 @@ def _swap_manifests(path: Path) -> None:
 
 
 def _point_elsewhere(path: Path) -> None:
-    manifest = json.loads(manifest_of(path).read_text())
-    manifest_of(path).write_text(json.dumps(manifest | {"file": "../../etc/passwd"}))
+    rewrite(manifest_of(path), file="../../etc/passwd")
 
 
 def _garble_manifest(path: Path) -> None:
@@ -137,8 +168,7 @@ def test_a_checkpoint_of_other_settings_or_version_is_passed_over_and_stays(
 ) -> None:
     save(tmp_path, 1)
     other = save(tmp_path, 2)
-    manifest = json.loads(other.manifest.read_text())
-    other.manifest.write_text(json.dumps(manifest | change))
+    rewrite(other.manifest, **change)
     assert latest(tmp_path) == (1, ["checkpoint-skipped", "checkpoint-fallback"])
     assert other.path.exists()
     assert other.manifest.exists()
@@ -207,12 +237,9 @@ class _Attack:
 def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path) -> None:
     """Its digest is right, as an attacker's would be; loading is what refuses it."""
     target = tmp_path / "attacked"
-    saved = save(tmp_path, 2)
     for data in (pickle.dumps(_Attack(target)), _zipped(_Attack(target), tmp_path)):
-        saved.path.write_bytes(data)
-        manifest = json.loads(saved.manifest.read_text())
-        manifest |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        saved.manifest.write_text(json.dumps(manifest))
+        saved = save(tmp_path, 2)
+        put(saved, data)
         with pytest.raises(checkpoint.DamagedError, match="cannot be loaded"):
             checkpoint.load(tmp_path, 2, fits)
         assert not target.exists()
@@ -283,3 +310,119 @@ def test_a_removed_checkpoint_is_gone_with_its_manifest(tmp_path: Path) -> None:
     checkpoint.remove(tmp_path, 1)
     assert checkpoint.steps_on_disk(tmp_path) == [2]
     assert sorted(tmp_path.iterdir()) == sorted([kept.path, kept.manifest])
+
+
+def test_a_step_set_aside_twice_keeps_both(tmp_path: Path) -> None:
+    contents = []
+    for value in (1.0, 2.0, 3.0):
+        save(tmp_path, 1)
+        saved = save(tmp_path, 2, value=value)
+        rewrite(saved.manifest, reason=f"life {value}", check="none")
+        saved.path.write_bytes(bytes([int(value)]) * 9)
+        contents.append(bytes([int(value)]) * 9)
+        (tmp_path / saved.path.name).rename(tmp_path / "step-2-00000000.pt")
+        manifest = json.loads(saved.manifest.read_text()) | {"file": "step-2-00000000.pt"}
+        saved.manifest.write_text(json.dumps(manifest))
+        assert latest(tmp_path)[0] == 1
+    aside = sorted(tmp_path.glob("step-2-*.pt.damaged*"))
+    assert [path.read_bytes() for path in aside] == contents
+    assert len(list(tmp_path.glob("step-2.json.damaged*"))) == 3
+
+
+def test_a_manifest_from_before_it_carried_a_digest_is_believed(tmp_path: Path) -> None:
+    saved = save(tmp_path, 3)
+    manifest = json.loads(saved.manifest.read_text())
+    del manifest["check"]
+    saved.manifest.write_text(json.dumps(manifest))
+    assert latest(tmp_path) == (3, [])
+
+
+def test_a_file_name_that_only_looks_like_a_step_is_passed_by(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    for name in ("step-².json", "step-٣.json", "step-007.json", "step--1.json", f"step-{'9' * 200}.json", "step-.json"):
+        (tmp_path / name).write_text("{}")
+    assert checkpoint.steps_on_disk(tmp_path) == [3]
+
+
+def test_a_folder_that_is_a_file_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(NotADirectoryError):
+        checkpoint.latest_valid(tmp_path / "checkpoints", fits, lambda *_: None, owner=True)
+
+
+def test_directories_and_links_in_the_folder_stay(tmp_path: Path) -> None:
+    """What no trainer makes is not its to delete, and a link of a deleted name goes without what it leads to."""
+    save(tmp_path, 1)
+    (tmp_path / "step-4-00000000.pt").mkdir()
+    (tmp_path / "notes.tmp").mkdir()
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.write_bytes(b"precious")
+    (tmp_path / "step-5-00000000.pt").symlink_to(outside)
+    checkpoint.tidy(tmp_path)
+    assert (tmp_path / "step-4-00000000.pt").is_dir()
+    assert (tmp_path / "notes.tmp").is_dir()
+    assert outside.read_bytes() == b"precious"
+
+
+class _Net(torch.nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a = torch.nn.Linear(3, width)
+        self.b = torch.nn.Linear(width, 1)
+
+
+def trained(width: int) -> tuple[_Net, torch.optim.AdamW]:
+    """A network with an optimiser that has a state."""
+    model = _Net(width)
+    update = torch.optim.AdamW(model.parameters())
+    model.b(model.a(torch.ones(2, 3))).sum().backward()
+    update.step()
+    return model, update
+
+
+def test_another_architecture_is_refused_before_anything_is_changed() -> None:
+    model, update = trained(4)
+    own = content(1) | {"model": model.state_dict(), "optimizer": update.state_dict()}
+    check_fit(own, {"model": model}, update)
+    wider, its = trained(5)
+    with pytest.raises(DataError, match=r"another architecture .* such as a\.bias\); restore"):
+        check_fit(own | {"model": wider.state_dict()}, {"model": model}, update)
+    with pytest.raises(DataError, match="optimiser state is not of this run's weights"):
+        check_fit(own | {"optimizer": its.state_dict()}, {"model": model}, update)
+    with pytest.raises(DataError, match="has no ema"):
+        check_fit(own, {"model": model, "ema": model}, update)
+    unfit: list[dict[str, Any]] = [{}, {"state": {}, "param_groups": []}, {"state": [], "param_groups": "no"}]
+    for junk in unfit:
+        with pytest.raises(DataError, match="optimiser state"):
+            check_fit(own | {"optimizer": junk}, {"model": model}, update)
+
+
+JUNK = {
+    "a list": [1, 2],
+    "a number": 3,
+    "numbers for names": {1: 2},
+    "nothing": {},
+    "no model": {name: value for name, value in content(2).items() if name != "model"},
+    "no optimizer": {name: value for name, value in content(2).items() if name != "optimizer"},
+    "no clock": {name: value for name, value in content(2).items() if name != "clock"},
+    "a text for the step": content(2) | {"step": "2"},
+    "another step": content(3),
+    "a step below 0": content(2) | {"closed_epochs": -1},
+    "true for the step": content(2) | {"closed_epochs": True},
+    "a list for the weights": content(2) | {"model": [torch.ones(3)]},
+    "a text among the weights": content(2) | {"model": {"w": "1.0"}},
+    "weights without values": content(2) | {"model": {"w": torch.ones(3, device="meta")}},
+    "sparse weights": content(2) | {"model": {"w": torch.eye(3).to_sparse()}},
+    "a clock of other hands": content(2) | {"clock": {"trained": 1.0}},
+    "a clock that says nan": content(2) | {"clock": {"trained": float("nan"), "epoch": 0.0, "aside": 0.0}},
+    "no average": content(2) | {"ema": None},
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_junk_with_a_right_digest_is_noticed_and_the_one_before_is_used(tmp_path: Path, junk: str) -> None:
+    save(tmp_path, 1)
+    buffer = io.BytesIO()
+    torch.save(JUNK[junk], buffer)
+    put(save(tmp_path, 2), buffer.getvalue())
+    assert latest(tmp_path) == (1, ["checkpoint-damaged", "checkpoint-fallback"])

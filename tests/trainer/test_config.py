@@ -16,7 +16,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"dataset": "mnist"}, "--dataset: 'mnist' is not known; choose stl10, cifar10, shapes, folder:PATH"),
     ({"dataset": "folder:/my/images"}, ""),
     ({"dataset": "folder:"}, "--dataset: 'folder:' is not known; choose stl10, cifar10, shapes, folder:PATH"),
-    ({"device": "cuda:x"}, "--device: 'cuda:x' is not known; choose auto, cpu, cuda or cuda:N"),
+    ({"device": "cuda:x"}, "--device: 'cuda:x' is not known; choose auto, next, cpu, cuda or cuda:N"),
     ({"device": "cuda:1"}, ""),
     ({"method": "simclr", "views": 1}, "--views: simclr compares views of an image; give 2 or more"),
     ({"method": "supcon", "views": 1}, "--views: supcon compares views of an image; give 2 or more"),
@@ -133,6 +133,7 @@ def test_a_run_of_an_older_version_is_the_run_that_it_was() -> None:
         "milestones": "",
         "milestone_factor": 0.1,
         "health_every": 1,
+        "hang_seconds": 600.0,
     }
     assert PretrainConfig.from_json(config.to_json()) == config
     assert PretrainConfig.from_json(config.to_json()).digest() == config.digest()

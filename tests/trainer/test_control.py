@@ -1,5 +1,6 @@
 """What a run is asked for, by real signals and through the real store."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from tests.trainer.test_store import make_run
 from trainer import control
 from trainer.control import Control, EndRequested, Intent
+from trainer.pulse import PHASES
+from trainer.signals import TAKEN, Signals, held_back
 from trainer.store import RunStore
 
 
@@ -20,7 +23,7 @@ from trainer.store import RunStore
 def asked(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
     """A control that looks into the store at every call, with signal handlers that are put back."""
     monkeypatch.setattr(control, "POLL_SECONDS", 0.0)
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+    numbers = TAKEN
     before = {number: signal.getsignal(number) for number in numbers}
     made = Control(store, make_run(store))
     made.listen()
@@ -41,7 +44,12 @@ def test_nothing_asked_is_nothing_wanted(asked: Control) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "intent", "code"), [(signal.SIGTERM, Intent.TERMINATE, 143), (signal.SIGINT, Intent.INTERRUPT, 130)]
+    ("number", "intent", "code"),
+    [
+        (signal.SIGTERM, Intent.TERMINATE, 143),
+        (signal.SIGINT, Intent.INTERRUPT, 130),
+        (signal.SIGXCPU, Intent.OUT_OF_TIME, 143),
+    ],
 )
 def test_a_signal_is_an_intent_with_its_exit_code(asked: Control, number: int, intent: Intent, code: int) -> None:
     os.kill(os.getpid(), number)
@@ -109,3 +117,70 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (130, "first\n")
     assert "resume x goes on from its last checkpoint" in done.stderr
+
+
+def test_a_second_sigusr1_within_two_seconds_ends_the_run_for_being_queued_again(
+    asked: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("trainer.signals.time.monotonic", lambda: clock[0])
+    for at, intent in ((100.0, None), (103.0, None), (104.9, Intent.REQUEUE)):
+        clock[0] = at
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert asked.signalled() is intent
+    assert Intent.REQUEUE.exit_code == 75
+    assert Intent.REQUEUE.lifecycle == "interrupted"
+
+
+@pytest.mark.usefixtures("asked")
+def test_with_requeue_the_first_sigusr1_ends_the_run_and_sigterm_beats_it(store: RunStore) -> None:
+    signals = Signals(requeue=True)
+    signals.listen()
+    control = Control(store, run_of(store), signals=signals)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert control.signalled() is Intent.REQUEUE
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert control.signalled() is Intent.TERMINATE
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert control.signalled() is Intent.TERMINATE
+
+
+def test_a_wait_ends_with_a_signal_and_is_no_hang(asked: Control) -> None:
+    before = asked.pulse.read().beats
+    asked.wait(0.3)
+    assert asked.pulse.read().beats > before
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(EndRequested, match="SIGTERM"):
+        asked.wait(3600)
+
+
+def test_phases_nest_and_every_change_is_a_beat(asked: Control) -> None:
+    seen = [asked.pulse.read()]
+    with asked.phase("training"):
+        seen.append(asked.pulse.read())
+        with contextlib.suppress(EndRequested), asked.phase("saving"):
+            seen.append(asked.pulse.read())
+            raise EndRequested(Intent.PAUSE)
+        seen.append(asked.pulse.read())
+    seen.append(asked.pulse.read())
+    assert [vital.phase for vital in seen] == [PHASES[0], "training", "saving", "training", PHASES[0]]
+    assert [vital.beats for vital in seen] == sorted({vital.beats for vital in seen})
+
+
+def test_a_check_is_a_beat(asked: Control) -> None:
+    before = asked.pulse.read().beats
+    asked.check()
+    assert asked.pulse.read().beats == before + 1
+
+
+def test_a_process_begun_while_signals_are_held_back_never_gets_them(asked: Control) -> None:
+    """Without the mask the child would die between its first instruction and its own handlers."""
+    with held_back():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5); print('alive')"], stdout=-1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked.signalled() is None
+    assert asked.signalled() is Intent.TERMINATE
+    for number in TAKEN:
+        os.kill(child.pid, number)
+    assert child.communicate()[0] == b"alive\n"
+    assert child.returncode == 0

@@ -2,17 +2,22 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.trainer.test_store import step_row
 from trainer.config import PretrainConfig
 from trainer.control import Control
-from trainer.device import choose_device, differences, fingerprint, prepare
+from trainer.device import check_cublas, choose_device, fingerprint, prepare
 from trainer.errors import ConfigError
+from trainer.exactness import Exactness, differences
 from trainer.job import Job
-from trainer.pretrain import _record_fingerprint
+from trainer.pretrain import _record_exactness, _refuse_another_kind_of_device
 from trainer.report import LineReporter
 from trainer.store import RunStore
 
@@ -41,37 +46,96 @@ def test_bfloat16_on_request_runs_the_network_in_it() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
 
 
-def test_a_fingerprint_is_json_and_names_what_changed() -> None:
+def test_a_fingerprint_is_json_and_the_same_each_time() -> None:
     now = fingerprint(prepare(device="cpu", threads=1))
-    assert json.loads(json.dumps(now)) == now
-    assert differences(now, now) == []
-    assert differences(now | {"torch": "1.0", "gone": 1}, now) == ["gone 1 → None", f"torch 1.0 → {now['torch']}"]
+    assert json.loads(json.dumps(now)) == now == fingerprint(prepare(device="cpu", threads=1))
+    assert now["threads"] == 1
+    assert now["cpu_capability"] in ("DEFAULT", "AVX2", "AVX512", "SVE256")
+    assert now["cpu"]
+    assert now["cpu_extensions"] == sorted(now["cpu_extensions"])
 
 
-def make_job(store: RunStore, runs: Path, before: dict[str, object]) -> Job:
+def test_variables_that_choose_other_kernels_are_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = prepare(device="cpu", threads=1)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    before = fingerprint(machine)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert differences(before, fingerprint(machine)) == ["ONEDNN_MAX_CPU_ISA none → AVX2"]
+
+
+@pytest.mark.parametrize("chosen", ["", ":0:0"])
+def test_a_workspace_with_which_cublas_is_not_reproducible_is_refused(
+    monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", chosen)
+    with pytest.raises(
+        ConfigError, match=r"--deterministic: CUBLAS_WORKSPACE_CONFIG is .*; set it to :4096:8, or give"
+    ):
+        check_cublas()
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    check_cublas()
+
+
+def test_the_trainer_sets_the_workspace_before_torch_is_imported(tmp_path: Path) -> None:
+    """cuBLAS reads it once, when CUDA starts, which can't be before torch is there."""
+    code = (
+        "import os, sys; from trainer import run; kept = run.importlib.import_module\n"
+        "def load(name, package=None):\n"
+        "    if name != 'trainer.pretrain': return kept(name, package)\n"
+        "    print('torch' in sys.modules, os.environ.get('CUBLAS_WORKSPACE_CONFIG')); raise SystemExit\n"
+        "run.importlib.import_module = load\n"
+        f"run.main(['--runs-dir', {str(tmp_path)!r}, '--dataset', 'shapes', '--device', 'cpu'])\n"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=bare)
+    assert done.stdout.splitlines()[-1] == "False :4096:8", done.stderr
+
+
+def make_job(store: RunStore, runs: Path, before: dict[str, object] | None) -> Job:
     """A run that began with another fingerprint."""
     run_id = store.create_run(kind="pretrain", name="a", config="{}")
-    store.update_run(run_id, fingerprint=json.dumps(before))
+    if before is not None:
+        store.update_run(run_id, fingerprint=json.dumps(before))
     return Job(store.run(run_id), store, runs, Control(store, run_id), LineReporter())
 
 
-def test_another_library_is_told_and_recorded_and_the_run_goes_on(store: RunStore, runs: Path) -> None:
+def test_another_library_is_told_and_recorded_with_its_step_and_the_run_goes_on(store: RunStore, runs: Path) -> None:
     machine = prepare(device="cpu", threads=1)
     job = make_job(store, runs, fingerprint(machine) | {"torch": "2.11.0"})
-    _record_fingerprint(job, PretrainConfig(), machine)
+    store.append(job.run.id, [step_row(step) for step in range(1, 48)])
+    exactness = _record_exactness(job, machine, 10)
     words = f"torch 2.11.0 → {torch.__version__}"
-    assert store.run(job.run.id).exactness == f"not promised: {words}"
+    run = store.run(job.run.id)
+    assert run.exactness == f"not promised: from step 11 on {words}"
+    assert run.fingerprint is not None
+    assert Exactness.from_json(run.fingerprint) == exactness
+    assert exactness.doubt(47, resumed_after=10) == words
     event = store.events(run_id=job.run.id)[-1]
-    assert (event.kind, event.level) == ("exactness", "warning")
+    assert (event.kind, event.level, event.step) == ("exactness", "warning", 10)
     assert words in event.message
+    again = dataclasses.replace(job, run=run)
+    assert _record_exactness(again, machine, 10) == exactness
+    assert store.events(run_id=job.run.id)[-1] == event
+
+
+def test_what_a_run_with_steps_behind_it_ran_on_is_not_made_up(store: RunStore, runs: Path) -> None:
+    machine = prepare(device="cpu", threads=1)
+    assert _record_exactness(make_job(store, runs, None), machine, 0).verdict() == "promised"
+    rebuilt = _record_exactness(make_job(store, runs, None), machine, 120)
+    assert rebuilt.verdict() == "not promised: from step 121 on what it ran on before is not recorded"
+    fork = make_job(store, runs, None)
+    store.update_run(fork.run.id, parent_run_id="parent", parent_step=120)
+    fork = dataclasses.replace(fork, run=store.run(fork.run.id))
+    assert _record_exactness(fork, machine, 120).verdict() == "promised"
 
 
 def test_a_run_does_not_wander_from_a_gpu_that_is_gone_to_the_cpu_by_itself(store: RunStore, runs: Path) -> None:
     machine = prepare(device="cpu", threads=1)
     job = make_job(store, runs, fingerprint(machine) | {"cuda": "13.0", "device": "H100"})
     with pytest.raises(ConfigError, match="the GPU that a began on is not there; give --device cpu to go on so"):
-        _record_fingerprint(job, PretrainConfig(device="auto"), machine)
-    _record_fingerprint(job, PretrainConfig(device="cpu"), machine)
+        _refuse_another_kind_of_device(job, PretrainConfig(device="auto"), machine)
+    _refuse_another_kind_of_device(job, PretrainConfig(device="cpu"), machine)
+    _record_exactness(job, machine, 0)
     assert "device H100" in (store.run(job.run.id).exactness or "")
 
 

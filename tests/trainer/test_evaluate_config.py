@@ -15,7 +15,7 @@ BY_NAME = {field.name: field for field in fields_of(EvaluateConfig)}
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"device": "gpu"}, "--device: 'gpu' is not known; choose auto, cpu, cuda or cuda:N"),
+        ({"device": "gpu"}, "--device: 'gpu' is not known; choose auto, next, cpu, cuda or cuda:N"),
         ({"dataset": "mnist"}, "--dataset: 'mnist' is not known; choose stl10, cifar10, shapes, folder:PATH"),
         ({"labels_per_class": "0,10"}, "--labels-per-class: '0,10' must grow from 1 on; write 10,50,500"),
         ({"labels_per_class": "50,10"}, "--labels-per-class: '50,10' must grow from 1 on; write 10,50,500"),

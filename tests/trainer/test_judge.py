@@ -24,9 +24,9 @@ from trainer.features import evaluation_mode
 from trainer.health import FIGURES, measure
 from trainer.judge import LEVELS, RULES, Verdict, judge
 from trainer.loader import ViewLoader
-from trainer.loop import TrainState, train_step
 from trainer.model import build_model
 from trainer.optim import build_optimizer
+from trainer.step import TrainState, train_step
 
 PAGE = Path(__file__).parents[2] / "docs" / "health.md"
 RUNS = measured_runs()

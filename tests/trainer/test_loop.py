@@ -16,9 +16,10 @@ from tests.trainer.test_loss_supcon import equation_2
 from trainer.clock import RunClock
 from trainer.config import PretrainConfig
 from trainer.device import prepare
-from trainer.loop import TrainState, train_step
+from trainer.guard import FiniteGuard
 from trainer.model import build_model
 from trainer.optim import averaged_model, build_optimizer
+from trainer.step import TrainState, train_step
 
 N = 6
 LABELS = torch.tensor([0, 1, 2, 0, 1, -1])
@@ -256,6 +257,7 @@ def test_a_step_reads_nothing_back(config: PretrainConfig, optimizer: str, metho
         decay_norm_and_bias=False,
     )
     state, machine = make_state(settings), prepare(device="cpu", threads=1)
+    state.guard = FiniteGuard(state.model, state.optimizer, state.ema, on_device=True)
     for _ in range(2):
         with Reads() as reads:
             train_step(state, some_views(), 0.1, settings, machine, CLASSES)

@@ -1,5 +1,6 @@
 """The heartbeat goes on whatever happens to the store."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from trainer.errors import StoreError
 from trainer.gpu import CpuSampler
 from trainer.monitor import Monitor
 from trainer.paths import store_file
+from trainer.pulse import PHASES, Pulse
 from trainer.store import RunStore, StoreReader
 
 
@@ -46,3 +48,26 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(runs: Path, monke
     reader = StoreReader.open(runs)
     assert (reader.run(run_id).alive_at or 0) > 0
     reader.close()
+
+
+def _is_at(store: RunStore, run_id: str, phase: str) -> bool:
+    return store.run(run_id).phase == phase
+
+
+def test_progress_of_any_phase_is_written_and_silence_is_not(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.05)
+    store = RunStore.open(runs)
+    run_id = make_run(store)
+    pulse = Pulse()
+    with Monitor(runs, run_id, CpuSampler(), pulse):
+        for phase in PHASES:
+            pulse.enter(phase)
+            wait_for(functools.partial(_is_at, store, run_id, phase))
+        wait_for(lambda: (store.run(run_id).alive_at or 0) > (store.run(run_id).progress_at or 0))
+        silent_since = store.run(run_id).progress_at
+        alive_at = store.run(run_id).alive_at or 0
+        wait_for(lambda: (store.run(run_id).alive_at or 0) > alive_at + 0.2)
+        assert store.run(run_id).progress_at == silent_since
+        pulse.beat()
+        wait_for(lambda: store.run(run_id).progress_at != silent_since)
+    store.close()

@@ -14,10 +14,10 @@ from trainer.optim import (
     build_optimizer,
     clip_gradients,
     grad_norm,
-    learning_rate,
     parameter_groups,
     set_learning_rate,
 )
+from trainer.schedule import learning_rate
 
 
 def config(**settings: Any) -> PretrainConfig:

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from trainer.config import PretrainConfig
-from trainer.optim import build_optimizer, highest_rate, learning_rate
+from trainer.optim import build_optimizer
 from trainer.presets import load_preset
+from trainer.schedule import highest_rate, learning_rate
 
 SUPCONTRAST = {"cifar10-supcontrast": 0.5, "cifar10-supcon": 0.5, "cifar10-ce": 0.8}
 """Presets and the --learning_rate of their command."""

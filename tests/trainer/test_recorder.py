@@ -10,6 +10,7 @@ import torch
 from tests.trainer.test_store import make_run, step_row
 from trainer.device import prepare
 from trainer.errors import NonFiniteError
+from trainer.exactness import Exactness
 from trainer.recorder import METRICS, Recorder, StepRecord
 from trainer.store import RunStore
 from trainer.timing import DeviceClock
@@ -77,10 +78,36 @@ def test_a_replay_that_repeats_itself_is_called_identical(store: RunStore, clock
     assert events_after_replay(store, clock, [3.0, 4.0, 5.0]) == [("info", "replay 2 of 2 identical")]
 
 
-def test_a_replay_that_differs_names_its_first_step(store: RunStore, clock: DeviceClock) -> None:
-    ((level, message),) = events_after_replay(store, clock, [3.0, math.nextafter(4.0, 5.0) + 1e-6, 5.0])
-    assert level == "warning"
-    assert "from step 4" in message
+def test_a_replay_that_differs_names_its_first_step_and_leaves_the_rows(store: RunStore, clock: DeviceClock) -> None:
+    said = events_after_replay(store, clock, [3.0, math.nextafter(4.0, 5.0) + 1e-6, 5.0])
+    assert {level for level, _ in said} == {"warning"}
+    assert "from step 4 on" in said[0][1]
+
+
+def test_an_unfinished_replay_is_told_as_far_as_it_came(store: RunStore, clock: DeviceClock) -> None:
+    run_id = make_run(store)
+    store.append(run_id, [step_row(step, float(step)) for step in range(1, 6)])
+    recorder = Recorder(store, run_id, clock, resumed_after=2)
+    recorder.add(record(clock, 3, 3.0))
+    recorder.flush(trained_seconds=0)
+    recorder.end_replay()
+    recorder.end_replay()
+    events = [event.message for event in store.events(run_id=run_id) if event.kind == "replay"]
+    assert events == ["replay 1 of 3 identical so far, the run ended before the rest"]
+
+
+def test_a_replay_under_other_facts_is_judged_by_tolerance(store: RunStore, clock: DeviceClock) -> None:
+    run_id = make_run(store)
+    store.append(run_id, [step_row(step, float(step)) for step in range(1, 5)])
+    begun = Exactness({"threads": 2})
+    exactness = begun.resumed({"threads": 1}, after=2, stored_to=4)
+    recorder = Recorder(store, run_id, clock, resumed_after=2, exactness=exactness)
+    recorder.add(record(clock, 3, 3.001))
+    recorder.add(record(clock, 4, 4.0))
+    recorder.flush(trained_seconds=0)
+    (event,) = [event for event in store.events(run_id=run_id) if event.kind == "replay"]
+    assert event.message.startswith("replay 2 of 2 close (largest difference 0.033 %)")
+    assert event.level == "info"
 
 
 def test_rows_outlast_a_store_that_cannot_be_written(store: RunStore, clock: DeviceClock) -> None:

@@ -12,10 +12,11 @@ import torch
 
 from tests.trainer.test_process import holder
 from trainer.config import PretrainConfig
+from trainer.drift import change_settings
 from trainer.errors import ConfigError
 from trainer.run import _translate, main
 from trainer.settings import fields_of
-from trainer.start import available_cores, change_settings, new_pretrain_run
+from trainer.start import available_cores, new_pretrain_run
 from trainer.store import RunStore
 
 Said = Callable[[], str]

@@ -11,11 +11,12 @@ from tests.trainer.test_online import without_test
 from trainer import checkpoint
 from trainer.config import PretrainConfig
 from trainer.data import Dataset, load
+from trainer.drift import change_settings
 from trainer.errors import UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.paths import checkpoint_dir
 from trainer.run import main
-from trainer.start import change_settings, new_evaluate_run, new_pretrain_run
+from trainer.start import new_evaluate_run, new_pretrain_run
 from trainer.store import RunStore
 
 TINY = [

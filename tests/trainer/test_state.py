@@ -1,14 +1,17 @@
 """The state that people see, from the last event and the lock."""
 
 import dataclasses
+import signal
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.trainer.test_proc import wait_for
 from tests.trainer.test_process import holder as hold
 from trainer.process import identity
+from trainer.pulse import PHASES
 from trainer.state import STATES, run_state
 from trainer.store import Run, RunStore
 
@@ -85,3 +88,57 @@ def test_a_run_just_resumed_on_another_machine_is_alive_before_its_first_heartbe
     row = started(store, host="not-" + socket.gethostname(), alive_at=time.time() - 3600)
     assert run_state(row, runs) == "starting"
     assert run_state(row, runs, now=time.time() + 31) == "interrupted"
+
+
+def moving(row: Run, **columns: object) -> Run:
+    """The run once its trainer has made progress, one second after it was started."""
+    values = {"progress_at": row.lifecycle_at + 1, "phase": "training", "step": 10, **columns}
+    return dataclasses.replace(row, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("run")
+def test_a_run_is_stalled_after_ten_of_its_median_steps_but_never_before_thirty_seconds(
+    store: RunStore, runs: Path
+) -> None:
+    row = started(store)
+    with hold(runs):
+        for step_seconds, allowed in ((0.02, 30), (2.9, 30), (12.0, 120)):
+            slow = moving(row, step_seconds=step_seconds)
+            assert run_state(slow, runs, now=row.lifecycle_at + allowed) == "running"
+            assert run_state(slow, runs, now=row.lifecycle_at + allowed + 2) == "stalled"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.usefixtures("run")
+def test_silence_stalls_every_phase_but_waiting_and_starting_has_the_most_time(
+    store: RunStore, runs: Path, phase: str
+) -> None:
+    row = moving(started(store), phase=phase)
+    allowed = {"waiting": None, "starting": 300}.get(phase, 30)
+    with hold(runs):
+        calm = "starting" if phase in ("starting", "loading") else "running"
+        assert run_state(row, runs, now=row.lifecycle_at + (allowed or 10**6)) == calm
+        if allowed:
+            assert run_state(row, runs, now=row.lifecycle_at + allowed + 2) == "stalled"
+
+
+@pytest.mark.usefixtures("run")
+def test_a_stopped_process_is_stalled_at_once_and_runs_again_never_interrupted(store: RunStore, runs: Path) -> None:
+    row = moving(started(store))
+    now = row.lifecycle_at + 2
+    with hold(runs) as process:
+        assert run_state(row, runs, now=now) == "running"
+        process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: run_state(row, runs, now=now) == "stalled")
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: run_state(row, runs, now=now) == "running")
+    store.lifecycle(RUN, "paused", "paused")
+    assert run_state(store.run(RUN), runs) == "paused"
+
+
+@pytest.mark.usefixtures("run")
+def test_a_run_that_hangs_while_it_was_asked_to_pause_is_stalled(store: RunStore, runs: Path) -> None:
+    row = moving(started(store), pending_command="pause")
+    with hold(runs):
+        assert run_state(row, runs, now=row.lifecycle_at + 20) == "pausing"
+        assert run_state(row, runs, now=row.lifecycle_at + 40) == "stalled"

@@ -220,22 +220,37 @@ def test_writers_side_by_side_never_fail_and_deferred_transactions_would(store: 
     other.close()
 
 
-def _use_inherited(store: RunStore, run_id: str, results: object) -> None:
-    try:
-        store.event(run_id, "test", "from a child")
-        results.put("written")  # type: ignore[attr-defined]
-    except StoreError as error:
-        results.put(str(error))  # type: ignore[attr-defined]
+def _use_inherited(uses: list[Callable[[], object]], results: object) -> None:
+    said = []
+    for use in uses:
+        try:
+            use()
+            said.append("done")
+        except StoreError as error:
+            said.append(str(error))
+    results.put(said)  # type: ignore[attr-defined]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-def test_a_store_that_crossed_a_fork_refuses_to_write(store: RunStore) -> None:
+def test_a_store_that_crossed_a_fork_refuses_to_write_and_to_read(store: RunStore, runs: Path) -> None:
+    run_id = make_run(store)
+    reader = StoreReader.open(runs)
+    uses: list[Callable[[], object]] = [
+        lambda: store.event(run_id, "test", "from a child"),
+        store.runs,
+        reader.runs,
+        reader.schema_version,
+        lambda: reader.series(run_id, "loss", first=1, last=9, columns=9),
+    ]
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    child = context.Process(target=_use_inherited, args=(store, make_run(store), results))
+    child = context.Process(target=_use_inherited, args=(uses, results))
     child.start()
-    assert "opened by another process" in results.get(timeout=30)
+    assert results.get(timeout=60) == ["the run store was opened by another process; open it again in this one"] * 5
     child.join()
+    assert [event.kind for event in store.events()] == ["created"]
+    assert reader.runs()[0].id == run_id
+    reader.close()
 
 
 def test_a_run_is_found_by_id_by_its_beginning_and_by_name(store: RunStore) -> None:
@@ -279,7 +294,7 @@ def test_reading_needs_no_numpy_and_no_torch() -> None:
 
 
 def damage(runs: Path) -> None:
-    """Overwrite every page of a store but the first, which holds the version and the schema."""
+    """Overwrite every page of a store but the first, which holds the version and where the schema lies."""
     connection = sqlite3.connect(store_file(runs))
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
@@ -293,9 +308,11 @@ def test_damaged_pages_are_one_sentence_that_names_the_file_and_a_remedy(runs: P
     run_id = make_run(store)
     store.append(run_id, [step_row(1)])
     store.close()
+    reader = StoreReader(sqlite3.connect(store_file(runs)), runs)
     damage(runs)
-    reader = StoreReader.open(runs)
     reads: list[Callable[[], object]] = [
+        lambda: StoreReader.open(runs),
+        lambda: RunStore.open(runs),
         reader.runs,
         lambda: reader.find("a"),
         lambda: reader.series(run_id, "loss", first=1, last=9, columns=9),
@@ -305,6 +322,7 @@ def test_damaged_pages_are_one_sentence_that_names_the_file_and_a_remedy(runs: P
         with pytest.raises(StoreError, match="is damaged") as caught:
             read()
         assert str(store_file(runs)) in str(caught.value)
+        assert "`simclr-tui doctor`" in str(caught.value)
         assert ".recover" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert not is_passing(caught.value)

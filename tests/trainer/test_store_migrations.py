@@ -54,13 +54,13 @@ def value_of(kind: str, number: int) -> str | int | float:
     return number if kind == "INTEGER" else number + 0.5
 
 
-def first_version(runs: Path) -> sqlite3.Connection:
-    """A new store as the first version made it."""
-    runs.mkdir()
+def first_version(runs: Path, *, version: int = 1) -> sqlite3.Connection:
+    """A new store as the first version made it, or a later one."""
+    runs.mkdir(parents=True)
     connection = sqlite3.connect(store_file(runs), isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     apply: Any = migrations.apply
-    apply(Database(connection), stop_before="m002_more_evaluations")
+    apply(Database(connection), stop_before=migrations._migrations[version].name)
     return connection
 
 
@@ -126,48 +126,6 @@ def test_an_upgraded_store_has_the_columns_of_a_new_one(
     ]
     upgraded.close()
     new.close()
-
-
-def _open_and_add(runs: Path, gate: Any, results: Any) -> None:
-    gate.wait()
-    try:
-        store = RunStore.open(runs)
-        make_run(store)
-        store.close()
-        results.put("")
-    except Exception as error:
-        results.put(repr(error))
-
-
-def open_at_once(runs: Path, count: int) -> None:
-    """Let so many processes open a store to write and add a run each; none may fail."""
-    context = multiprocessing.get_context("spawn")
-    gate, results = context.Barrier(count), context.Queue()
-    processes = [context.Process(target=_open_and_add, args=(runs, gate, results)) for _ in range(count)]
-    for process in processes:
-        process.start()
-    assert [results.get(timeout=60) for _ in processes] == [""] * count
-    for process in processes:
-        process.join()
-
-
-def test_several_processes_that_open_a_new_store_at_once_make_it_once(runs: Path) -> None:
-    open_at_once(runs, 4)
-    reader = StoreReader.open(runs)
-    assert len(reader.runs()) == 4
-    reader.close()
-
-
-def test_several_processes_that_open_an_old_store_at_once_upgrade_it_once(
-    runs: Path, old: dict[str, list[dict[str, Any]]]
-) -> None:
-    open_at_once(runs, 3)
-    connection = sqlite3.connect(store_file(runs))
-    applied = [row[0] for row in connection.execute("SELECT name FROM _sqlite_migrations ORDER BY id")]
-    assert applied == ["m001_first_schema", "m002_more_evaluations", "m003_forks_phases_and_the_queue"]
-    assert connection.execute("SELECT count(*) FROM runs").fetchone()[0] == ROWS + 3
-    connection.close()
-    assert_kept(old, runs)
 
 
 def test_an_upgrade_that_fails_half_way_leaves_the_old_store(runs: Path, old: dict[str, list[dict[str, Any]]]) -> None:

@@ -4,14 +4,27 @@ The image is turned upright by its EXIF orientation and converted to RGB, and it
 what resizing the shorter side and cropping the centre gives.
 """
 
+import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from trainer.quote import printable
 
 Pixels = npt.NDArray[np.uint8]
+
+_LONGEST_REASON = 200
+
+LARGEST_PIXELS = 89_478_485
+"""Of an image file: a quarter of a gigabyte in RGB, for each of the threads that decode. Pillow warns above as many and
+refuses twice as many; here what it warns of is refused, so a file of a few kilobytes can't fill the memory."""
+
+Image.MAX_IMAGE_PIXELS = LARGEST_PIXELS
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def decode(path: Path, size: int) -> Pixels:
@@ -38,11 +51,25 @@ def decode(path: Path, size: int) -> Pixels:
 def try_decode(path: Path, size: int) -> Pixels | str:
     """The pixels of a file, uint8 (S, S, 3), or why it can't be read."""
     try:
-        if path.stat().st_size == 0:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and a device may never end
+            return "it is no plain file"
+        if found.st_size == 0:
             return "the file is empty"
         return decode(path, size)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"it has more than {LARGEST_PIXELS // 1_000_000} million pixels; make it smaller"
+    except UnidentifiedImageError:
+        return "it is no image that Pillow can read"
+    except OSError as error:
+        return error.strerror or _line(error)
     except Exception as error:  # Pillow's readers raise nearly anything on a damaged file
-        return " ".join(str(error).split()) or type(error).__name__
+        return _line(error)
+
+
+def _line(error: Exception) -> str:
+    """What an error says, on one line that is not longer than a person reads."""
+    return printable(" ".join(str(error).split())[:_LONGEST_REASON]) or type(error).__name__
 
 
 def to_chw(image_HWC: Pixels) -> torch.Tensor:

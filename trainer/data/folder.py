@@ -18,9 +18,12 @@ from trainer.data.decode import Pixels, to_chw, try_decode
 from trainer.data.fingerprint import of_texts
 from trainer.data.split import Check, Indices, Split, TensorImages, allocate, as_indices, go_on
 from trainer.errors import DataError
+from trainer.quote import printable
 
 SPLITS = ("train", "test", "unlabeled")
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"})
+NOT_READ = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".dng", ".cr2", ".nef", ".arw"})
+"""Of pictures that are not taken, which are told of, so that nobody believes them to be trained on."""
 UNREADABLE = "unreadable-image"
 """Kind of the report on a file that is left out."""
 Report = Callable[[str, str], None]
@@ -57,8 +60,9 @@ class FolderImages:
         images_BCHW = torch.empty((len(indices_B), *self.shape), dtype=torch.uint8)
         for row, path in enumerate(self._paths[indices_B.numpy()]):
             decoded = try_decode(Path(path), self._size)
+            shown = printable(str(path))
             if isinstance(decoded, str):
-                raise DataError(f"--dataset: {path} could be read before and can't be now ({decoded}); put it back")
+                raise DataError(f"--dataset: {shown} could be read before and can't be now ({decoded}); put it back")
             images_BCHW[row] = to_chw(decoded)
         return images_BCHW
 
@@ -108,6 +112,8 @@ def open_split(
         ConfigError: the machine has too little shared memory.
     """
     classes, groups = _groups(root, name)
+    for path in _files_below(root / name, NOT_READ):
+        report(UNREADABLE, f"{printable(str(path))} is left out: {path.suffix} is not read; convert it to JPEG or PNG")
     capacity = sum(min(len(files), limit or len(files)) for _, files in groups)
     images_NCHW = allocate(capacity, size, shared=shared) if in_memory else None
     paths: list[Path] = []
@@ -132,8 +138,11 @@ def fingerprint(root: Path) -> str:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file, -1 where a link leads nowhere (the file has been reported as unreadable by then)."""
-    return path.stat().st_size if path.exists() else -1
+    """Bytes of a file, -1 where a link leads nowhere or in a circle (it has been reported as unreadable by then)."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _groups(root: Path, name: str) -> tuple[tuple[str, ...], list[tuple[int, list[Path]]]]:
@@ -161,21 +170,41 @@ def _groups(root: Path, name: str) -> tuple[tuple[str, ...], list[tuple[int, lis
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        words = f"{printable(str(folder))} can't be listed ({error.strerror})"
+        raise DataError(f"--dataset: {words}; check its permissions") from error
     if not names:
         raise DataError(f"--dataset: {folder} holds no folder named after a class; make {folder}/<class>/ for each")
     return tuple(names)
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """Image files at any depth, by relative path. What begins with a dot is some program's own and is left out."""
+    return _files_below(folder, EXTENSIONS)
+
+
+def _files_below(folder: Path, extensions: frozenset[str]) -> list[Path]:
+    """Files at any depth, by relative path. What begins with a dot is some program's own and is left out.
+
+    Links to folders are not followed, so there is no circle to walk in.
+
+    Raises:
+        DataError: a folder can't be listed. That it holds nothing must not be concluded.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            where = printable(str(error.filename))
+            raise DataError(f"--dataset: {where} can't be listed ({error.strerror}); check its permissions") from error
+
     found = []
-    for parent, names_below, names in os.walk(folder):
+    for parent, names_below, names in os.walk(folder, onerror=refuse):
         names_below[:] = [name for name in names_below if not name.startswith(".")]
         found += [
             Path(parent, name)
             for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS  # noqa: PTH122
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in extensions  # noqa: PTH122
         ]
     return sorted(found)
 
@@ -194,7 +223,7 @@ def _read(
         chunk = files[start : start + _READ_AHEAD]
         for path, decoded in zip(chunk, pool.map(partial(try_decode, size=size), chunk), strict=True):
             if isinstance(decoded, str):
-                report(UNREADABLE, f"{path} is left out: {decoded}")
+                report(UNREADABLE, f"{printable(str(path))} is left out: {decoded}")
                 continue
             yield path, decoded
             count += 1

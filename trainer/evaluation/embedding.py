@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainer.data.aside import aside
 from trainer.data.split import Split
 from trainer.durable import write_durably
 from trainer.errors import DataError, NonFiniteError
@@ -84,7 +85,8 @@ def _embed(subject: Subject) -> Embedding:
     bank_MD = _directions(subject, bank, 1) if labelled else h_ND
     found = nearest(bank_MD, h_ND, wish.neighbours, is_same=not labelled, check=subject.job.control.check)
     subject.progress(2, 3, PROJECTIONS[wish.projection])
-    points_N2 = project(h_ND, wish.projection, wish.seed)
+    # A fit that says nothing before its end; a signal must not have to wait for it.
+    points_N2 = aside(lambda: project(h_ND, wish.projection, wish.seed), subject.job.control.check)
     subject.progress(3, 3, "done")
     named = bool(split.classes) and int(split.labels.min()) >= 0
     return Embedding(

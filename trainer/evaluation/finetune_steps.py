@@ -21,7 +21,8 @@ from trainer.config import TIMM, PretrainConfig
 from trainer.data.split import Split
 from trainer.errors import NonFiniteError
 from trainer.evaluation.subject import Subject
-from trainer.optim import build_optimizer, learning_rate, set_learning_rate
+from trainer.optim import build_optimizer, set_learning_rate
+from trainer.schedule import learning_rate
 
 CROP_SCALE = (0.2, 1.0)
 """Parts of the area that crops have: less may leave the object out, and a label is told of each."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
+from trainer.quote import quoted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +43,7 @@ def load_preset(name: str) -> Preset:
         UsageError: there is none of that name.
     """
     if name not in preset_names():
-        raise UsageError(f"--preset: {name!r} is not known; choose {', '.join(preset_names())}")
+        raise UsageError(f"--preset: {quoted(name)} is not known; choose {', '.join(preset_names())}")
     text = resources.files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
     return Preset(

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlite_utils import Database, Migrations
 
-from trainer.store.connect import SCHEMA_VERSION, check_version
+from trainer.store.connect import SCHEMA_VERSION, check_version, set_journal_mode
+from trainer.store.guard import WriteGuard
 
 migrations = Migrations("simclr-tui")
 
@@ -29,19 +30,27 @@ _RUN_PROGRESS = {
 }
 
 
-def migrate(db: Database, path: Path) -> None:
-    """Bring a store to WAL mode and the newest schema. Commits.
+def migrate(db: Database, path: Path, journal_mode: str, guard: WriteGuard) -> None:
+    """Bring a store to a journal mode and the newest schema, unless it has that schema. Commits.
 
-    Holds a lock file meanwhile: two migrations at once would both find the tables missing, and a change of the
-    journal mode does not wait for somebody else's, whatever the busy timeout.
+    Holds a lock file meanwhile: two migrations at once would both find the tables missing. All of them are one
+    immediate transaction: the deferred one that each would have by itself fails at once when somebody who has just
+    opened the file holds its write lock for the moment of recovering the log's index, whatever the busy timeout.
     """
     if check_version(db.conn, path) == SCHEMA_VERSION:
         return
     with path.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if check_version(db.conn, path) < SCHEMA_VERSION:
-            db.execute("PRAGMA journal_mode=WAL")
-            migrations.apply(db)
+            with guard.held():
+                set_journal_mode(db.conn, journal_mode)
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    migrations.apply(db)
+                except BaseException:
+                    db.rollback()
+                    raise
+                db.execute("COMMIT")
 
 
 def _table(db: Database, name: str, columns: dict[str, Any], *, pk: str | tuple[str, ...]) -> Any:

@@ -1,15 +1,21 @@
 """Reading the run store; nothing here writes, and nothing here is imported late or slow."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from trainer.errors import UnknownRunError
+from trainer.errors import StoreError, UnknownRunError
 from trainer.paths import store_file
+from trainer.quote import quoted
 from trainer.store.connect import connect_reader, reading
-from trainer.store.records import Artifact, Checkpoint, Command, Evaluation, Event, Run
+from trainer.store.filesystem import file_system_type, network_warning
+from trainer.store.records import PIN_CHECKPOINT, Artifact, Checkpoint, Command, Evaluation, Event, Run
 from trainer.store.series import Point, read_series
+
+LONGEST_ASKED = 240
+"""Characters of an id or name that are looked for; no run has a longer one."""
 
 _WITH_ARTIFACTS = 2
 """The schema version that brought the table; a store is read as it is, of whatever version up to this one's."""
@@ -28,13 +34,15 @@ _RUN_COLUMNS = """
 class StoreReader:
     """What is in a runs folder. Every method reads only and holds no transaction when it returns.
 
-    Every method raises StoreError where the file is locked, can't be read, or is damaged.
+    Every method raises StoreError where the file is locked, can't be read, or is damaged. A connection must not
+    cross a fork (sqlite.org/howtocorrupt.html §2.6), so every call checks that the process is the one that opened it.
     """
 
     def __init__(self, connection: sqlite3.Connection, runs: Path) -> None:
         """Args: an open connection with `sqlite3.Row` rows, and the runs folder it belongs to."""
         self.connection = connection
         self.runs_path = runs
+        self._process = os.getpid()
 
     @classmethod
     def open(cls, runs: Path) -> Self:
@@ -52,9 +60,19 @@ class StoreReader:
 
     def _rows(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query; every read goes through here or through `read_series`."""
+        self._check_process()
         with reading(store_file(self.runs_path)):
             rows: list[sqlite3.Row] = self.connection.execute(query, values).fetchall()
             return rows
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise StoreError("the run store was opened by another process; open it again in this one")
+
+    def warning(self) -> str | None:
+        """A sentence on what is wrong with the place of the store, or None."""
+        path = store_file(self.runs_path)
+        return network_warning(path, file_system_type(path))
 
     def schema_version(self) -> int:
         """Number of migrations that made the store; 0 as long as the first trainer is making it, without a run."""
@@ -73,7 +91,7 @@ class StoreReader:
         """
         rows = self._rows(_RUN_COLUMNS + " WHERE r.id = ?", (run_id,))
         if not rows:
-            raise UnknownRunError(f"no run has the id {run_id!r}; `simclr-tui ls` lists them")
+            raise UnknownRunError(f"no run has the id {quoted(run_id)}; `simclr-tui ls` lists them")
         return Run.from_row(rows[0])
 
     def find(self, text: str) -> Run:
@@ -82,6 +100,8 @@ class StoreReader:
         Raises:
             UnknownRunError: there is none, or several ids begin so.
         """
+        if len(text) > LONGEST_ASKED or not text.isprintable():  # SQLite takes no text that is no Unicode
+            raise UnknownRunError(f"no run has the id or name {quoted(text)}; `simclr-tui ls` lists them")
         by_id = [row[0] for row in self._rows("SELECT id FROM runs WHERE id = ?", (text,))]
         by_name = self._rows("SELECT id FROM runs WHERE name = ? ORDER BY created_at DESC LIMIT 1", (text,))
         found = by_id or [row[0] for row in by_name]
@@ -89,9 +109,9 @@ class StoreReader:
             starts = self._rows("SELECT id FROM runs WHERE substr(id, 1, ?) = ?", (len(text), text))
             found = [row[0] for row in starts]
         if len(found) > 1:
-            raise UnknownRunError(f"{text!r} begins {len(found)} ids; write more of it")
+            raise UnknownRunError(f"{quoted(text)} begins {len(found)} ids; write more of it")
         if not found:
-            raise UnknownRunError(f"no run has the id or name {text!r}; `simclr-tui ls` lists them")
+            raise UnknownRunError(f"no run has the id or name {quoted(text)}; `simclr-tui ls` lists them")
         return self.run(found[0])
 
     def events(self, *, run_id: str | None = None, after: int = 0, limit: int = 1000) -> list[Event]:
@@ -111,6 +131,21 @@ class StoreReader:
         """The checkpoints of a run, the newest first."""
         rows = self._rows("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
         return [Checkpoint.from_row(row) for row in rows]
+
+    def pinned_checkpoints(self, run_id: str) -> frozenset[int]:
+        """Steps whose checkpoints a person asked to keep."""
+        rows = self._rows("SELECT value FROM annotations WHERE run_id = ? AND key = ?", (run_id, PIN_CHECKPOINT))
+        return frozenset(int(row[0]) for row in rows if str(row[0]).isdigit())
+
+    def checkpoint_failure(self, run_id: str) -> Event | None:
+        """The event of a checkpoint that could not be written, where none has been written since."""
+        rows = self._rows(
+            "SELECT * FROM events WHERE run_id = ? AND kind = 'checkpoint-failed'"
+            " AND at > ifnull((SELECT max(at) FROM checkpoints c WHERE c.run_id = events.run_id), 0)"
+            " ORDER BY id DESC LIMIT 1",
+            (run_id,),
+        )
+        return Event.from_row(rows[0]) if rows else None
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """The evaluations of a run, in the order in which they were made."""
@@ -194,5 +229,6 @@ class StoreReader:
         Raises:
             KeyError: the name is not one of STEP_SERIES.
         """
+        self._check_process()
         with reading(store_file(self.runs_path)):
             return read_series(self.connection, run_id, name, first=first, last=last, columns=columns)

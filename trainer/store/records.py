@@ -7,6 +7,7 @@ from typing import Any, Self
 LIFECYCLE = (
     "created",
     "launched",
+    "queued",
     "started",
     "resumed",
     "paused",
@@ -19,6 +20,9 @@ LIFECYCLE = (
 
 TRAINED_KINDS = ("pretrain", "supervised")
 """Kinds of run (`runs.kind`) that have a PretrainConfig, checkpoints and an encoder to score."""
+
+PIN_CHECKPOINT = "pin-checkpoint"
+"""Key of the annotation that keeps a checkpoint; its value is the step."""
 
 COMMANDS = ("pause", "stop", "save")
 """What a run may be asked to do while it lives."""
@@ -105,6 +109,21 @@ class Command(_Row):
     run_id: str
     command: str
     at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueRow(_Row):
+    """A run that waits for a device, the first one with the lowest place."""
+
+    run_id: str
+    device: str
+    """A name of trainer.devices."""
+    place: float
+    """Orders the rows; nothing but the order means anything."""
+    is_held: int
+    """1 where it lets others pass until it is released."""
+    at: float
+    """UTC seconds at which it joined the line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

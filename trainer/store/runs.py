@@ -1,25 +1,23 @@
 """Writing the run store: runs and their lifecycle, what they measured, what they were asked to do."""
 
 import math
-import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from trainer.errors import StoreError
 from trainer.paths import make_runs_dir, new_run_id, run_dir, store_file
 from trainer.store.connect import connect_writer, immediate
+from trainer.store.guard import WriteGuard
 from trainer.store.reader import StoreReader
-from trainer.store.records import COMMANDS, LIFECYCLE, StepRow
+from trainer.store.records import COMMANDS, LIFECYCLE, PIN_CHECKPOINT, StepRow
 from trainer.store.series import append_steps
 
 
 class RunStore(StoreReader):
     """The run store of a folder, to read and to write.
 
-    A connection must not cross a fork (sqlite.org/howtocorrupt.html §2.6), so every write checks that it is
-    made by the process that opened the store. Writes are short immediate transactions.
+    Writes are short immediate transactions, one at a time in all processes.
     """
 
     @classmethod
@@ -31,16 +29,16 @@ class RunStore(StoreReader):
             StoreVersionError: the store was made by a newer version.
         """
         make_runs_dir(runs)
-        store = cls(connect_writer(store_file(runs)).conn, runs)
-        store._process = os.getpid()
+        db, guard = connect_writer(store_file(runs))
+        store = cls(db.conn, runs)
+        store._guard = guard
         return store
 
-    _process = 0
+    _guard: WriteGuard | None = None
 
     def _write(self, *, durable: bool = False) -> Any:
-        if os.getpid() != self._process:
-            raise StoreError("the run store was opened by another process; open it again in this one")
-        return immediate(self.connection, durable=durable)
+        self._check_process()
+        return immediate(self.connection, durable=durable, guard=self._guard)
 
     def create_run(
         self,
@@ -70,6 +68,33 @@ class RunStore(StoreReader):
         assignments = ", ".join(f"{name} = ?" for name in columns)
         with self._write() as connection:
             connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+
+    def create_fork(self, run: dict[str, Any], checkpoint: dict[str, Any], message: str) -> None:
+        """Add a run that begins from a checkpoint which lies in its folder already, and tell its parent.
+
+        Commits durably, all of it or nothing.
+
+        Args:
+            run: columns of `runs`, with the id, the parent's id and the parent's step.
+            checkpoint: columns of `checkpoints`.
+            message: for the events of both.
+        """
+        now = time.time()
+        run = {"created_at": now, "lifecycle": "created", "lifecycle_at": now, **run}
+        with self._write(durable=True) as connection:
+            _insert_new(connection, "runs", run)
+            _insert(connection, "checkpoints", {"at": now, **checkpoint})
+            for run_id, kind in ((run["id"], "created"), (run["parent_run_id"], "forked")):
+                _insert_event(connection, run_id, "info", kind, message, run["parent_step"], now)
+
+    def update_and_tell(
+        self, run_id: str, kind: str, message: str, *, level: str = "info", step: int | None = None, **columns: Any
+    ) -> None:
+        """Set columns of a run's row and record the event that says so, both or neither. Commits durably."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        with self._write(durable=True) as connection:
+            connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
+            _insert_event(connection, run_id, level, kind, message, step, time.time())
 
     def lifecycle(
         self,
@@ -153,6 +178,27 @@ class RunStore(StoreReader):
         with self._write(durable=True) as connection:
             _insert(connection, "checkpoints", {"at": time.time(), **row})
 
+    def set_verified(self, run_id: str, step: int, at: float | None) -> None:
+        """Note when a checkpoint's bytes were read back and found right, None where they were not. Commits."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE checkpoints SET verified_at = ? WHERE run_id = ? AND step = ?", (at, run_id, step)
+            )
+
+    def pin_checkpoint(self, run_id: str, step: int) -> None:
+        """Keep a checkpoint until it is unpinned, whatever retention says. Commits durably."""
+        with self._write(durable=True) as connection:
+            row = {"run_id": run_id, "key": PIN_CHECKPOINT, "value": str(step), "at": time.time()}
+            _insert(connection, "annotations", row)
+
+    def unpin_checkpoint(self, run_id: str, step: int) -> None:
+        """Leave a checkpoint to retention again. Commits."""
+        with self._write() as connection:
+            connection.execute(
+                "DELETE FROM annotations WHERE run_id = ? AND key = ? AND value = ?",
+                (run_id, PIN_CHECKPOINT, str(step)),
+            )
+
     def forget_checkpoint(self, run_id: str, step: int) -> None:
         """Take back the announcement of a checkpoint whose file is about to go or is damaged. Commits."""
         with self._write() as connection:
@@ -199,8 +245,16 @@ def _insert(connection: Any, table: str, row: dict[str, Any]) -> None:
     connection.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
 
 
+def _insert_new(connection: Any, table: str, row: dict[str, Any]) -> None:
+    """Insert a row whose key must not be there yet."""
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
+
+
 def _insert_event(
     connection: Any, run_id: str, level: str, kind: str, message: str, step: int | None, at: float
 ) -> None:
-    row = {"run_id": run_id, "at": at, "level": level, "kind": kind, "message": message, "step": step}
+    # The name of a file need not be Unicode, and SQLite's text is.
+    text = message.encode("utf-8", "backslashreplace").decode()
+    row = {"run_id": run_id, "at": at, "level": level, "kind": kind, "message": text, "step": step}
     _insert(connection, "events", row)

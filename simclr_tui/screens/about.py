@@ -1,0 +1,81 @@
+"""Versions, paths, and how SQLite and the store are."""
+
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from simclr_tui.format import UNKNOWN, size
+from simclr_tui.words import Part
+from trainer.paths import store_file
+from trainer.store.guard import sqlite_health, wal_file
+
+if TYPE_CHECKING:
+    from simclr_tui.app import DashboardApp
+
+_PACKAGES = ("torch", "torchvision", "kornia", "textual", "sqlite-utils")
+_NAME_WIDTH = 14
+
+
+class AboutScreen(ModalScreen[None]):
+    """What this program is made of; sizes are read in a thread, since the disk may be slow."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,i", "dismiss", "close", id="about.close", tooltip="Close it"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """One window."""
+        with Vertical(id="dialog"), VerticalScroll(id="about"):
+            yield Static(id="about-text", markup=False)
+
+    def on_mount(self) -> None:
+        """Show what is known at once, and what the disk knows when it answers."""
+        self.query_one("#dialog").border_title = "about"
+        self.query_one("#dialog").border_subtitle = "esc closes"
+        self.run_worker(self._read, thread=True, exit_on_error=False)
+
+    def _read(self) -> None:
+        text = about(cast("DashboardApp", self.app).runs)
+        self.app.call_from_thread(self.query_one("#about-text", Static).update, text)
+
+
+def about(runs: Path) -> Content:
+    """Everything that the window says. Reads the disk."""
+    parts: list[Part] = []
+    for name, words in _lines(runs):
+        parts += [(f"{name:<{_NAME_WIDTH}}", "bold"), f"{words}\n"]
+    parts.append("\n`simclr-tui doctor` looks at all of it, and says what to do.")
+    return Content.assemble(*parts)
+
+
+def _lines(runs: Path) -> Iterator[tuple[str, str]]:
+    yield "simclr-tui", version("simclr-tui")
+    yield "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    for package in _PACKAGES:
+        yield package, _version(package)
+    yield "SQLite", sqlite_health().sentence.removeprefix("SQLite ")
+    yield "runs folder", str(runs)
+    yield "store", f"{_size(store_file(runs))}, and {_size(wal_file(store_file(runs)))} not yet copied into it"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return f"{UNKNOWN} (not installed here)"
+
+
+def _size(path: Path) -> str:
+    try:
+        return size(path.stat().st_size)
+    except OSError:
+        return UNKNOWN

@@ -1,0 +1,55 @@
+"""The keys of runs that wait for a device: into the line, sooner, later, held back, released."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from simclr_tui.screens.group import sorted_out
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from simclr_tui.app import DashboardApp
+    from simclr_tui.board import Board
+
+    _Base = Screen[None]
+else:
+    _Base = object
+
+
+class LineControls(_Base):
+    """Mixed into the main screen."""
+
+    board: "Board"
+
+    if TYPE_CHECKING:
+
+        @property
+        def dashboard(self) -> DashboardApp:
+            """The app."""
+            ...
+
+    def action_line_up(self) -> None:
+        """Put the marked runs, or the cursor's where none is marked, at the end of their device's line."""
+        cursor = self.board.cursor
+        chosen = self.board.marked_rows or ([cursor] if cursor is not None else [])
+        # One that waits already keeps its place; the question is not worth asking.
+        able, refused = sorted_out("resume", [row for row in chosen if row.turn is None])
+        if not able:
+            words = refused or [f"{row.run.name} waits already; < and > move it" for row in chosen]
+            self.notify("; ".join(words) or "there is no run to queue; n makes one", severity="warning")
+            return
+        self._ask(partial(self.dashboard.actions.group, "queue", [row.run.id for row in reversed(able)]))
+
+    def action_line(self, action: str) -> None:
+        """Move the cursor's run in its line; `hold` holds it back, or releases it where it is held."""
+        row = self.board.cursor
+        if row is None or row.turn is None:
+            name = row.run.name if row is not None else "no run"
+            self.notify(f"{name} waits in no line; Q puts a run that has ended in one", severity="warning")
+            return
+        if action == "hold" and row.turn.is_held:
+            action = "release"
+        self._ask(partial(self.dashboard.actions.change_line, row.run.id, action))
+
+    def _ask(self, work: "partial[None]") -> None:
+        self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)

@@ -1,0 +1,100 @@
+"""Runs that wait for a device, in the dashboard: real waiting trainers, with the device's lock held by a process."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simclr_tui.app import DashboardApp
+from simclr_tui.model import Turn
+from simclr_tui.screens.new_run import NewRunScreen
+from simclr_tui.words import turn_words
+from tests.simclr_tui.support import screen_text, toasts, wait_for_text, wait_until
+from trainer.queue import line
+from trainer.store.reader import StoreReader
+
+SIZE = (120, 36)
+_BUSY = """
+import sys, time
+from trainer.device_lock import open_lock
+lock = open_lock("cpu")
+assert lock.try_alone()
+print("busy", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def busy_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A CPU that somebody else has for himself."""
+    monkeypatch.setenv("SIMCLR_TUI_LOCKS", str(tmp_path / "locks"))
+    other = subprocess.Popen([sys.executable, "-c", _BUSY], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "busy\n"
+    yield
+    other.kill()
+    other.wait()
+    other.stdout.close()
+
+
+@pytest.fixture
+def app(runs: Path, some_runs: dict[str, str], busy_cpu: None) -> Iterator[DashboardApp]:
+    """A dashboard whose trainers end with the test."""
+    opened = DashboardApp(runs, select=some_runs["resting"])
+    yield opened
+    for child in opened.actions._children:
+        child.kill()
+        child.wait()
+
+
+def names_in_line(runs: Path) -> list[tuple[str, bool]]:
+    """Who waits, in order, and whether each is held."""
+    reader = StoreReader.open(runs)
+    found = [(waiter.run.name, waiter.is_held) for waiter in line(reader, runs)]
+    reader.close()
+    return found
+
+
+async def test_runs_are_queued_moved_held_and_released_by_keys(runs: Path, app: DashboardApp) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        await pilot.press("h")
+        await wait_until(pilot, lambda: "resting waits in no line; Q puts" in toasts(app))
+        await pilot.press("Q")
+        await wait_for_text(pilot, "queued · number 1 in line for the CPU", seconds=60)
+        await pilot.press("n")
+        await wait_until(pilot, lambda: isinstance(app.screen, NewRunScreen))
+        app.draft.name = "second"
+        await pilot.press("f6")
+        await wait_until(pilot, lambda: not isinstance(app.screen, NewRunScreen), seconds=60)
+        await wait_for_text(pilot, "second", "number 2 in line for the CPU", seconds=60)
+        assert names_in_line(runs) == [("resting", False), ("second", False)]
+        await pilot.press("less_than_sign")
+        await wait_for_text(pilot, "number 1 in line for the CPU")
+        assert names_in_line(runs) == [("second", False), ("resting", False)]
+        await pilot.press("h")
+        await wait_for_text(pilot, "held back as number 1 in line for the CPU; h releases it")
+        assert names_in_line(runs) == [("second", True), ("resting", False)]
+        await pilot.press("h")
+        await wait_until(pilot, lambda: "held back" not in screen_text(app))
+        await pilot.press("p")
+        await wait_for_text(pilot, "paused · r resumes it", seconds=60)
+        assert names_in_line(runs) == [("resting", False)]
+
+
+async def test_one_that_waits_already_is_not_put_in_line_again(app: DashboardApp) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        await pilot.press("Q")
+        await wait_for_text(pilot, "queued · number 1 in line", seconds=60)
+        await pilot.press("Q")
+        await wait_until(pilot, lambda: "resting waits already; < and > move it" in toasts(app))
+        await pilot.press("greater_than_sign")
+        await wait_until(pilot, lambda: "resting is number 1 in its line" in toasts(app))
+
+
+def test_a_turn_in_words() -> None:
+    assert turn_words(Turn("the CPU", 2, is_held=False)) == "number 2 in line for the CPU"
+    assert turn_words(Turn("the CPU", 1, is_held=True)).endswith("h releases it")

@@ -1,0 +1,51 @@
+"""Nobody else uses a runs folder: to be seen before its store is replaced. Takes no lock."""
+
+import os
+import re
+from pathlib import Path
+
+from trainer.errors import BusyError
+from trainer.manifest import run_folders
+from trainer.process import lock_holder
+
+
+def refuse_live(runs: Path) -> None:
+    """See that no trainer of the folder lives.
+
+    Raises:
+        BusyError: one does.
+    """
+    for folder in run_folders(runs)[0]:
+        pid = lock_holder(runs, folder.name)
+        if pid is not None:
+            raise BusyError(f"run {folder.name} has a live trainer (process {pid}); pause or stop it first")
+
+
+def refuse_writers(path: Path) -> None:
+    """See that no other process may write to a store that is about to be replaced.
+
+    The last writer that closes a database deletes its write-ahead log by name, which by then would be the new store's,
+    with commits in it (sqlite.org/howtocorrupt.html, §2.4). Readers, such as dashboards, do not.
+
+    Raises:
+        BusyError: one may.
+    """
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            writes = any(_writes_to(process, descriptor, path) for descriptor in (process / "fd").iterdir())
+        except OSError:  # another person's, or ended meanwhile
+            continue
+        if writes:
+            raise BusyError(f"process {process.name} has {path} open for writing; end it, then try again")
+
+
+def _writes_to(process: Path, descriptor: Path, path: Path) -> bool:
+    try:
+        if not descriptor.samefile(path):
+            return False
+        flags = re.search(r"^flags:\s*([0-7]+)", (process / "fdinfo" / descriptor.name).read_text(), re.MULTILINE)
+    except OSError:  # closed meanwhile
+        return False
+    return flags is not None and int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY

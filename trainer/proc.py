@@ -1,0 +1,53 @@
+"""What the kernel tells of processes (proc_pid_stat(5), proc_pid_status(5)): stopped, related, listening."""
+
+from pathlib import Path
+
+from trainer.process import start_ticks
+
+_PROC = Path("/proc")
+
+
+def state(pid: int) -> str | None:
+    """The letter of a process's state, such as R, S, D, T (stopped) or Z, or None where there is none."""
+    after_name = _after_name(pid)
+    return after_name[0] if after_name else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped (SIGSTOP, Ctrl-Z) or is held by a debugger, so that it can't get on."""
+    return state(pid) in ("T", "t")
+
+
+def descendants(pid: int) -> dict[int, int]:
+    """The children of a process, and theirs: process id → start in clock ticks, by which it is known again."""
+    children: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit() and (fields := _after_name(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: dict[int, int] = {}
+    waiting = [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            started = start_ticks(child)
+            if started is not None and child not in found:
+                found[child] = started
+                waiting.append(child)
+    return found
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal, so that sending it does not end the process."""
+    try:
+        lines = (_PROC / str(pid) / "status").read_text().splitlines()
+    except OSError:
+        return False
+    mask = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+def _after_name(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; a program's name may hold spaces and brackets."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

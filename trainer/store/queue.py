@@ -1,0 +1,66 @@
+"""Rows of the table `queue`: which runs wait for a device, in which order. Who of them lives is not known here."""
+
+import socket
+import sqlite3
+from collections.abc import Callable
+
+from trainer.store.reader import StoreReader
+from trainer.store.records import QueueRow, Run
+from trainer.store.runs import RunStore
+
+_WITH_QUEUE = 3
+"""The schema version that brought the table."""
+
+_QUERY = "SELECT * FROM queue ORDER BY place, at, run_id"
+
+
+def queue_rows(store: StoreReader) -> list[QueueRow]:
+    """Every row in the order of places. Reads only."""
+    if store.schema_version() < _WITH_QUEUE:
+        return []
+    return [QueueRow.from_row(row) for row in store._rows(_QUERY)]
+
+
+def put_row(store: RunStore, run_id: str, device: str, at: float, *, is_first: bool = False) -> None:
+    """Add a row behind (or before) all others; on the same device one keeps its place. Commits durably."""
+    edge = "min(place) - 1" if is_first else "max(place) + 1"
+    with store._write(durable=True) as connection:
+        connection.execute(
+            f"INSERT INTO queue SELECT ?, ?, coalesce((SELECT {edge} FROM queue), 0), 0, ?"
+            " WHERE NOT EXISTS (SELECT 1 FROM queue WHERE run_id = ? AND device = ?)"
+            " ON CONFLICT (run_id) DO UPDATE SET device = excluded.device, place = excluded.place",
+            (run_id, device, at, run_id, device),
+        )
+
+
+def delete_row(store: RunStore, run_id: str) -> bool:
+    """Take a run's row away; whether there was one. Commits durably."""
+    with store._write(durable=True) as connection:
+        return bool(connection.execute("DELETE FROM queue WHERE run_id = ?", (run_id,)).rowcount)
+
+
+def set_held(store: RunStore, run_id: str, *, is_held: bool) -> bool:
+    """Let others pass a run, or no longer; whether it has a row. Commits durably."""
+    with store._write(durable=True) as connection:
+        return bool(connection.execute("UPDATE queue SET is_held = ? WHERE run_id = ?", (is_held, run_id)).rowcount)
+
+
+def reorder(store: RunStore, change: Callable[[list[QueueRow]], dict[str, float]]) -> None:
+    """Give rows other places, of which nobody sees a part. Commits durably.
+
+    Args:
+        store: the store.
+        change: told all rows in their order, with the store locked against other writers; it gives the new places of
+            the runs that move.
+    """
+    with store._write(durable=True) as connection:
+        rows = [QueueRow.from_row(row) for row in connection.execute(_QUERY).fetchall()]
+        for run_id, place in change(rows).items():
+            connection.execute("UPDATE queue SET place = ? WHERE run_id = ?", (place, run_id))
+
+
+def run_of_process(store: StoreReader, process: int) -> Run | None:
+    """The run whose trainer that process of this machine is, by what the trainer wrote last. Reads only."""
+    query = "SELECT id FROM runs WHERE pid = ? AND host = ? ORDER BY lifecycle_at DESC LIMIT 1"
+    rows: list[sqlite3.Row] = store._rows(query, (process, socket.gethostname()))
+    return store.run(rows[0]["id"]) if rows else None
