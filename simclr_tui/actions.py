@@ -94,6 +94,8 @@ class Actions:
                     refused.append(str(error))
             done = len(run_ids) - len(refused)
             runs = "1 run" if done == 1 else f"{done} runs"
+            if not done:
+                raise UsageError("; ".join(refused))
             said = {"pause": "asked to pause", "stop": "asked to stop", "resume": "going on", "queue": "in line"}[verb]
             return ActionDone("; ".join([f"{runs} {said}", *refused]))
 
@@ -130,18 +132,21 @@ class Actions:
 
     def _request(self, run_id: str, command: str, consequence: str) -> None:
         def work(store: "RunStore") -> ActionDone:
-            self._refuse(store, run_id, command)
+            state = self._refuse(store, run_id, command)
             store.request(run_id, command)
-            return ActionDone(f"{store.run(run_id).name} {consequence}")
+            words = "leaves the line; r starts it" if state == "queued" else consequence
+            return ActionDone(f"{store.run(run_id).name} {words}")
 
         self._do(work)
 
-    def _refuse(self, store: "RunStore", run_id: str, verb: str) -> None:
+    def _refuse(self, store: "RunStore", run_id: str, verb: str) -> str:
+        """The state of a run that a verb can be done to; else raises UsageError."""
         run = store.run(run_id)
         state, is_launched = run_state(run, self._runs), run.lifecycle != "created"
         sentence = refusal(verb, run.name, state, is_launched=is_launched)
         if sentence is not None:
             raise UsageError(sentence)
+        return state
 
     def _start(self, store: "RunStore", run_id: str, *, in_line: bool = False) -> str:
         """Start a run's trainer, keep its handle, and give back the run's name."""

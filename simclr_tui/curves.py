@@ -26,6 +26,7 @@ class CurveReader:
         self._events: list[Event] = []
         self._evaluations: list[Evaluation] = []
         self._checkpoints: list[Checkpoint] = []
+        self._checkpoint_failure: Event | None = None
         self._metrics: dict[str, list[tuple[int, float | None]]] = {}
 
     def read(self, reader: StoreReader, run: Run, columns: int) -> Curves | None:
@@ -37,6 +38,7 @@ class CurveReader:
             self._read_events(reader),
             self._read_evaluations(reader, run),
             self._read_checkpoints(reader),
+            self._read_checkpoint_failure(reader),
             self._read_metrics(reader),
         ]
         if not any(changes):
@@ -49,6 +51,7 @@ class CurveReader:
             events=tuple(self._events),
             evaluations=tuple(self._evaluations),
             checkpoints=tuple(self._checkpoints),
+            checkpoint_failure=self._checkpoint_failure,
             # SQLite keeps what is not a number as NULL.
             metrics={
                 name: tuple((step, value) for step, value in series if value is not None)
@@ -101,6 +104,11 @@ class CurveReader:
         before = self._checkpoints
         self._checkpoints = reader.checkpoints(self.run_id)
         return self._checkpoints != before
+
+    def _read_checkpoint_failure(self, reader: StoreReader) -> bool:
+        before = self._checkpoint_failure
+        self._checkpoint_failure = reader.checkpoint_failure(self.run_id)
+        return self._checkpoint_failure != before
 
     def _read_metrics(self, reader: StoreReader) -> bool:
         # The last step is read again: its figures may not all have been there, and a resume makes them anew.

@@ -4,6 +4,7 @@ Widgets never touch the store, and a slow disk or a locked file only makes the p
 read-only and its busy timeout short, so closing the dashboard never waits long for it.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -20,9 +21,10 @@ from trainer.devices import describe, gpus
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
 from trainer.queue import line
-from trainer.state import run_state
-from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
+from trainer.state import run_state, was_stopped
+from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_frozen, is_passing
 from trainer.store.reader import StoreReader
+from trainer.store.records import Run
 
 POLL_SECONDS = 0.5
 _BUSY_TIMEOUT_SECONDS = 0.25
@@ -60,6 +62,8 @@ class Feed:
         self._closing = threading.Event()
         self._reader: StoreReader | None = None
         self._inode = 0
+        self._is_frozen = False
+        """The reader sees nothing of what is written from now on."""
         self._readers: dict[str, CurveReader] = {}
         self._learning_reader: LearningReader | None = None
         self._rows: list[RunRow] | None = None
@@ -112,14 +116,11 @@ class Feed:
         now = time.time()
         runs = reader.runs() if reader is not None else []
         turns = self._turns(reader) if reader is not None else {}
-        rows = [
-            RunRow(run, run_state(run, self._runs, now=now), place, turns.get(run.id))
-            for place, run in enumerate(reversed(runs))
-        ]
+        rows = [self._row(run, now, place, turns.get(run.id)) for place, run in enumerate(reversed(runs))]
         changed = rows if rows != self._rows else None
         if reader is None:
             self._rows = rows
-            return Polled(at=now, rows=changed, events=(), device=None, curves=())
+            return Polled(at=now, rows=changed, events=(), device=None, curves=(), free_bytes=self._free_bytes())
         events = reader.events(after=self._event_id, limit=_FIRST_EVENTS)
         polled = Polled(
             at=now,
@@ -128,11 +129,22 @@ class Feed:
             device=reader.latest_device_sample(),
             learning=self._learning(reader, rows),
             curves=self._curves(reader, rows),
+            free_bytes=self._free_bytes(),
         )
         # Only now, since what was read is shown only if nothing above has failed.
         self._rows = rows
         self._event_id = events[-1].id if events else self._event_id
         return polled
+
+    def _row(self, run: Run, now: float, place: int, turn: Turn | None) -> RunRow:
+        state = run_state(run, self._runs, now=now)
+        return RunRow(run, state, place, turn, state == "stalled" and was_stopped(run, self._runs))
+
+    def _free_bytes(self) -> int | None:
+        try:
+            return shutil.disk_usage(self._runs).free
+        except OSError:  # no folder yet
+            return None
 
     def _turns(self, reader: StoreReader) -> dict[str, Turn]:
         """Who waits for a device, by run."""
@@ -167,11 +179,12 @@ class Feed:
             self._disconnect()
             self._inode = 0  # the next file may well get the same number again
             return None
-        if self._reader is not None and inode == self._inode:
+        if self._reader is not None and inode == self._inode and not self._is_frozen:
             return self._reader
         self._disconnect()
         if inode != self._inode:
             self._readers, self._learning_reader, self._event_id = {}, None, 0
+        self._is_frozen = is_frozen(path)
         self._reader, self._inode = _open(self._runs), inode
         version = self._reader.schema_version()
         if version == 0:  # the first trainer is making it

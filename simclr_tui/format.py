@@ -65,7 +65,7 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units: 42 s, 3 min 20 s, 5 h 3 min, 2 d 4 h."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     whole = round(seconds)
     units = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))

@@ -21,6 +21,8 @@ class Polled(Message):
     device: Mapping[str, Any] | None
     curves: Sequence[Curves]
     learning: Learning | None = None
+    free_bytes: int | None = None
+    """Room on the disk of the runs folder, where that could be asked."""
 
 
 @dataclass

@@ -39,6 +39,8 @@ class RunRow:
     place: int
     turn: Turn | None = None
     """Where it stands in a line, if it waits for a device."""
+    is_stopped: bool = False
+    """Whether its process was stopped (SIGSTOP), so that it can't get on."""
 
     @property
     def is_live(self) -> bool:
@@ -74,6 +76,8 @@ class Curves:
     evaluations: Sequence[Evaluation] = ()
     checkpoints: Sequence[Checkpoint] = ()
     """The newest first."""
+    checkpoint_failure: Event | None = None
+    """That of a checkpoint that could not be written, as long as none has been written since."""
     metrics: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     """Health series by name: steps with their values."""
     is_read: bool = True

@@ -320,6 +320,8 @@ def _no_steps(drawn: Sequence[Drawn]) -> str:
     row = drawn[0].row
     if row.run.kind == "evaluate":
         return "an evaluation takes no steps"
+    if row.turn is not None:
+        return "held back in line; h releases it" if row.turn.is_held else "waits in line, and starts by itself"
     return {
         "queued": "not started yet; r starts it",
         "starting": "no step yet; the trainer is coming up",

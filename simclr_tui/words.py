@@ -1,5 +1,7 @@
 """A run in words: where it is, when it ends, what it is. Pure."""
 
+from collections.abc import Mapping
+
 from simclr_tui.format import UNKNOWN, clock, duration, moment
 from simclr_tui.model import Curves, RunRow, Turn, setting
 from simclr_tui.objective import method_of
@@ -32,7 +34,16 @@ _NEXT = {
     "failed": "r tries again",
 }
 _HEARTBEAT_SECONDS = 10.0
-"""Without one for so long a process that holds its run is stopped, and does not only hang."""
+"""A process that holds its run and gave none for so long can't write its store, or is stuck as a whole."""
+
+_DOING: Mapping[str, Part] = {
+    "loading": "loading images",
+    "starting workers": "starting workers",
+    "evaluating": "evaluating",
+    "saving": "saving",
+    "waiting": ("waits for space on the disk", "bold $error"),
+}
+"""What a trainer is at (`runs.phase`), where the state of its run does not say so."""
 
 _TELLING = {
     "dataset": "",
@@ -52,12 +63,16 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
         parts += [" · ", turn_words(row.turn)]
     elif row.state in _NEXT:
         parts += [" · ", (_NEXT[row.state], "bold")]
+    doing = _doing(row)
+    if doing is not None:
+        parts += [" · ", doing]
     if row.run.epoch is not None:
         parts.append(f" · epoch {row.run.epoch}/{row.total_epochs or UNKNOWN}")
     if row.state == "stalled":
-        parts.append(f" · {stall_words(row.run, now)}")
+        parts.append(f" · {stall_words(row, now)}")
     elif row.is_live and row.state != "starting":
-        parts.append(f" · {end_words(row, curves, now)}")
+        end = end_words(row, curves, now)
+        parts.append("" if end == doing else f" · {end}")
     elif row.state in _NEXT:
         left = curves.seconds_left(row.run)
         parts.append(f" · {duration(left)} left" if left else "")
@@ -68,13 +83,36 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     return parts
 
 
-def stall_words(run: Run, now: float) -> str:
-    """Why a live run counts as stalled: a process that does not run at all has no heartbeat either."""
+def _doing(row: RunRow) -> Part | None:
+    """What a live trainer is at, where that is worth saying; before it has begun the store has that of the last one."""
+    has_begun = row.is_live and row.run.lifecycle in ("started", "resumed")
+    return _DOING.get(row.run.phase or "") if has_begun and row.state != "stalled" else None
+
+
+def stall_words(row: RunRow, now: float) -> str:
+    """Why a live run counts as stalled, and what is known of its process."""
+    run = row.run
     silent = duration(max(0.0, now - max(run.progress_at or 0.0, run.lifecycle_at)))
     at = f" while {run.phase}" if run.phase else ""
-    is_stopped = run.alive_at is not None and now - max(run.alive_at, run.lifecycle_at) > _HEARTBEAT_SECONDS
     words = f"no progress for {silent}{at}"
-    return f"{words}, its process {run.pid} does not run: kill -CONT lets it go on" if is_stopped else words
+    if row.is_stopped:
+        return f"{words}, its process is stopped: kill -CONT {run.pid} lets it go on"
+    is_mute = run.alive_at is not None and now - max(run.alive_at, run.lifecycle_at) > _HEARTBEAT_SECONDS
+    return f"{words}, and no sign of life in the store: look whether the disk is full" if is_mute else words
+
+
+def checkpoint_words(curves: Curves, now: float) -> str:
+    """That checkpoints can't be written, as long as they can't; else nothing."""
+    failure = curves.checkpoint_failure
+    if failure is None:
+        return ""
+    age = f"the newest is {duration(now - curves.checkpoints[0].at)} old" if curves.checkpoints else "there is none"
+    return f"✗ checkpoints can't be written, {age} · {failure.message}"
+
+
+def is_inexact(run: Run) -> bool:
+    """Whether the bits of a run are not promised."""
+    return (run.exactness or "").startswith("not promised")
 
 
 def turn_words(turn: Turn) -> str:

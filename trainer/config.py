@@ -176,8 +176,9 @@ class PretrainConfig(Serialised):
     """CPU threads of the training process; 0 takes the cores at hand when the run is made, and stays with it."""
 
     hang_seconds: Annotated[float, Setting(group="Machine", low=0, high=864_000, unit="seconds", results=False)] = 600.0
-    """Without any progress for so long, or for 60 steps if that is longer, the trainer is ended with exit code 70 by
-    its watchdog; a fifth of it writes the stacks of all threads into the log. 0 turns the watchdog off."""
+    """Without any progress for so long (six times that but while it trains), or for 60 steps if that is longer, the
+    trainer is ended with exit code 70 by its watchdog; a fifth of it writes the stacks of all threads into the log. 0
+    turns the watchdog off."""
 
     knn_every: Annotated[int, Setting(group="Evaluation", low=0, high=100_000, unit="epochs")] = 1
     """Epochs between online kNN scores; 0 takes none."""

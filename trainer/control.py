@@ -15,6 +15,7 @@ from trainer.errors import ExitCode, StoreError
 from trainer.pulse import PHASES as PHASES
 from trainer.pulse import Pulse
 from trainer.signals import Signals
+from trainer.store.connect import is_passing
 from trainer.store.runs import RunStore
 
 POLL_SECONDS = 0.5
@@ -119,7 +120,12 @@ class Control:
         return self._command
 
     def _poll(self) -> None:
-        names = [command.command for command in self._store.pending_commands(self._run_id)]
+        try:
+            names = [command.command for command in self._store.pending_commands(self._run_id)]
+        except StoreError as error:
+            if not is_passing(error):
+                raise
+            return  # locked right now: a stopped process on a network disk must not end a week of training
         if "save" in names and not {"pause", "stop"} & set(names):
             self._signals.save = True
             self._take("saving")

@@ -190,6 +190,7 @@ def _announce(
     fresh: bool,
 ) -> None:
     """Write the child's manifest, then its row with that of its checkpoint."""
+    fresh = fresh or manifest.fresh_optimizer  # a child's first checkpoint still has the state that it drops
     run = {
         "id": child_id,
         "created_at": time.time(),
@@ -242,7 +243,8 @@ def _write_manifest(store: RunStore, parent: Run, manifest: Manifest, run: dict[
         "sha256": manifest.sha256,
         **lineage,
         "parent_config": manifest.config.to_json(),
-        "parent_steps_per_epoch": parent.steps_per_epoch,
+        # A child's first checkpoint still has the steps of its parent; the child counts them anew when it begins.
+        "parent_steps_per_epoch": manifest.parent_steps_per_epoch or parent.steps_per_epoch,
         "fresh_optimizer": fresh,
         "summary": lineage,
     }

@@ -27,6 +27,7 @@ from trainer.judge import Verdict, judge
 from trainer.loader import ViewLoader
 from trainer.model import SimCLRModel, build_model
 from trainer.randomness import permutation
+from trainer.store.connect import is_passing
 
 IMAGES = 512
 """Images that are looked at, 1,024 views: below 1 % of an epoch of STL10's 100,000."""
@@ -67,6 +68,7 @@ class HealthWatch:
         self._images_distinct: float | None = None
         self._views_identical: float | None = None
         self._judged_at = time.monotonic()
+        self._verdict: Verdict | None = None
         self._told = job.run.health_rule if job.run.health_level in _TELLING else None
         self._feature_size = feature_size
         self._knn_queries = knn_queries
@@ -135,7 +137,12 @@ class HealthWatch:
             is_finite: False where the loss or its gradient was not.
         """
         self._judged_at = time.monotonic()
-        verdict = judge(self._facts(step, recent_loss, is_finite))
+        try:
+            verdict = self._verdict = judge(self._facts(step, recent_loss, is_finite))
+        except StoreError as error:
+            if self._verdict is None or not is_passing(error):
+                raise
+            return self._verdict  # locked right now; the next look says more
         columns = {"health": verdict.words, "health_level": verdict.level, "health_rule": verdict.rule}
         with contextlib.suppress(StoreError):  # a full disk, of which the loop tells
             self._job.store.update_run(self._job.run.id, **columns)

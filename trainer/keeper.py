@@ -235,7 +235,7 @@ class CheckpointKeeper:
         try:
             if step:
                 return checkpoint.load(self._folder, step, self._fits)
-            return checkpoint.latest_valid(self._folder, self._fits, self._report, owner=owner)
+            found = checkpoint.latest_valid(self._folder, self._fits, self._report, owner=owner)
         except (ValueError, FileNotFoundError) as error:
             self._refuse_another_runs(step)
             which = f"step {step}" if step else "the run"
@@ -244,6 +244,23 @@ class CheckpointKeeper:
                 f"{self._folder}: no checkpoint of {which} can be used, {reason}; restore the folder from a copy, "
                 "or launch a new run"
             ) from error
+        if owner:
+            self._announce_strays()
+        return found
+
+    def _announce_strays(self) -> None:
+        """Announce what verifies and has no row: its trainer was killed between the file and the row, when it was
+        written or when it was about to be deleted. Retention would never see it otherwise."""
+        known = {row.step for row in self._store.checkpoints(self._run_id)}
+        for step in checkpoint.steps_on_disk(self._folder):
+            if step in known:
+                continue
+            # A full disk leaves it to the next trainer; one that does not verify stays as it is.
+            with contextlib.suppress(StoreError, ValueError, FileNotFoundError):
+                _, manifest = checkpoint.load(self._folder, step, self._fits)
+                row = {name: manifest.get(name) for name in ("step", "epoch", "bytes", "sha256", "reason", "knn_top1")}
+                path = str((self._folder / manifest["file"]).relative_to(self._runs))
+                self._store.put_checkpoint(row | {"run_id": self._run_id, "path": path, "verified_at": time.time()})
 
     def _refuse_another_runs(self, step: int) -> None:
         """Say by name which settings a checkpoint was made with that are not the run's.

@@ -27,6 +27,7 @@ LARGEST_BYTES = 1 << 20
 
 _NAME = re.compile(r"step-(0|[1-9]\d{0,17})\.json")
 _FILE = re.compile(r"step-(\d{1,18})-[0-9a-f]{8}\.pt")
+_PARENT_STEPS = "parent_steps_per_epoch"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-z]{10}")
 _LARGEST_INTEGER = 2**63 - 1
@@ -56,6 +57,10 @@ class Manifest:
     sha256: str
     summary: Mapping[str, Any] = field(default_factory=dict)
     """Further columns of the run's row, of manifests that have them."""
+    parent_steps_per_epoch: int | None = None
+    """Of the checkpoint that a fork begins from: by how many steps an epoch its step is counted."""
+    fresh_optimizer: bool = False
+    """Of that checkpoint: its optimiser's state is to be dropped."""
 
     @property
     def path(self) -> Path:
@@ -173,6 +178,8 @@ def _checked(path: Path, values: dict[str, Any]) -> Manifest:
         bytes=_whole(values, "bytes"),
         sha256=values["sha256"],
         summary=_summary(values),
+        parent_steps_per_epoch=_whole(values, _PARENT_STEPS) if values.get(_PARENT_STEPS) else None,
+        fresh_optimizer=values.get("fresh_optimizer") is True,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.adding import AddingStore
+from trainer.config import PretrainConfig
 from trainer.doctor import database
 from trainer.errors import StoreError, StoreVersionError, UsageError
 from trainer.exclusive import refuse_live, refuse_writers
@@ -28,6 +29,7 @@ from trainer.manifest import (
 )
 from trainer.paths import store_file
 from trainer.process import making_runs
+from trainer.retention import Retention, surplus
 from trainer.salvage import carry_over
 from trainer.store.backup import Backup, latest_backup, restore_backup
 from trainer.summary import SUMMARY
@@ -77,7 +79,7 @@ def _rebuild(runs: Path) -> Rebuilt:
     if not found and kind != "store":
         raise StoreError(f"{runs} has no checkpoint that a store could be made from; launch a run, or name another one")
     with closing(AddingStore.open(runs)) as store, making_runs(runs):
-        add_from_disk(store, found, result)
+        add_from_disk(store, found, result, knows_pins=kind == "store")
     return result
 
 
@@ -136,8 +138,17 @@ def _read_folders(runs: Path, result: Rebuilt) -> dict[str, list[Manifest]]:
     return found
 
 
-def add_from_disk(store: AddingStore, found: Mapping[str, list[Manifest]], result: Rebuilt) -> None:
-    """Add runs and checkpoints that a store does not know yet. Commits."""
+def add_from_disk(
+    store: AddingStore, found: Mapping[str, list[Manifest]], result: Rebuilt, *, knows_pins: bool
+) -> None:
+    """Add runs and checkpoints that a store does not know yet. Commits.
+
+    Args:
+        store: the store.
+        found: manifests by run, the newest first.
+        result: what came of it, to which is added.
+        knows_pins: whether the store was whole, so that it knows what a person pinned of the runs that it knows.
+    """
     known = {run.id: {row.step for row in store.checkpoints(run.id)} for run in store.runs()}
     for run_id, manifests in found.items():
         announced = known.get(run_id, set())
@@ -154,8 +165,26 @@ def add_from_disk(store: AddingStore, found: Mapping[str, list[Manifest]], resul
             store.add("runs", [_run_row(manifests[0])])
             result.runs.append(run_id)
         if store.add("checkpoints", rows) or run_id not in known:
-            store.event(run_id, "rebuilt", _words(manifests[0], len(rows), is_new=run_id not in known))
+            is_lost = run_id not in known or not knows_pins
+            pinned = _pin(store, run_id, manifests[0].config, {row["step"] for row in rows}) if is_lost else 0
+            store.event(run_id, "rebuilt", _words(manifests[0], len(rows), pinned, is_new=run_id not in known))
         result.checkpoints += len(rows)
+
+
+def _pin(store: AddingStore, run_id: str, config: PretrainConfig, added: set[int]) -> int:
+    """Pin what the settings alone would not have kept, since only the lost store knew what a person pinned. Commits.
+
+    A trainer deletes what need not be kept after each checkpoint, so that little else than pins can have kept it.
+    """
+    asked = Retention(
+        newest=config.keep_checkpoints,
+        milestones=config.keep_every_epochs > 0,
+        pinned=store.pinned_checkpoints(run_id),
+    )
+    steps = added.intersection(surplus(store.checkpoints(run_id), asked))
+    for step in steps:
+        store.pin_checkpoint(run_id, step)
+    return len(steps)
 
 
 def _fault(manifest: Manifest) -> str | None:
@@ -165,8 +194,10 @@ def _fault(manifest: Manifest) -> str | None:
         return "it is not there"
 
 
-def _words(newest: Manifest, checkpoints: int, *, is_new: bool) -> str:
+def _words(newest: Manifest, checkpoints: int, pinned: int, *, is_new: bool) -> str:
     noun = "1 checkpoint" if checkpoints == 1 else f"{checkpoints} checkpoints"
+    if pinned:
+        noun += f" ({pinned} of them pinned, since the settings alone would not have kept so many)"
     if not is_new:
         return f"{noun} that the store did not know announced anew"
     loss = newest.summary.get("loss")
@@ -218,7 +249,7 @@ def _replace(runs: Path) -> Rebuilt:
         fresh = store_file(Path(name))
         with closing(AddingStore.open(Path(name))) as store:
             result.carried = carry_over(path, store)
-            add_from_disk(store, _read_folders(runs, result), result)
+            add_from_disk(store, _read_folders(runs, result), result, knows_pins=False)
             store.connection.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
         made = Backup(path=fresh, at=time.time(), bytes=fresh.stat().st_size)
         result.set_aside = restore_backup(runs, made)
@@ -254,5 +285,5 @@ def _restore(runs: Path) -> tuple[Backup, Rebuilt]:
     with closing(AddingStore.open(runs)) as store:
         if result.set_aside is not None:
             result.carried = carry_over(result.set_aside, store)
-        add_from_disk(store, _read_folders(runs, result), result)
+        add_from_disk(store, _read_folders(runs, result), result, knows_pins=False)
     return backup, result

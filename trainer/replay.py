@@ -132,9 +132,9 @@ def _machine(config: PretrainConfig, device: str | None) -> Machine:
 
 def _check_step(run: Run, step: int) -> None:
     if step < 1:
-        raise UsageError(f"--step: {step} is no step, they are counted from 1; give 1 or more")
+        raise UsageError(f"--replay: {step} is no step, they are counted from 1; give 1 or more")
     if run.total_steps is not None and step > run.total_steps:
-        raise UsageError(f"--step: {run.name} has {run.total_steps:,} steps; give at most that")
+        raise UsageError(f"--replay: {run.name} has {run.total_steps:,} steps; give at most that")
 
 
 def _newest_before(runs: Path, run: Run, config: PretrainConfig, step: int) -> tuple[dict[str, Any], dict[str, Any]]:

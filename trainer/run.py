@@ -32,7 +32,7 @@ from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
 from trainer.report import Reporter, duration, make_reporter
 from trainer.signals import Signals
-from trainer.start import new_pretrain_run
+from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
@@ -113,7 +113,7 @@ def _parser() -> OptionParser:
         "--restart",
         type=supervise.restart_count,
         metavar="N",
-        help="start the run again after a crash or a hang, at most so often [default what an earlier one left]",
+        help="start the run again after a crash or a hang, at most so often [default what is left of an earlier one]",
     )
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
@@ -198,14 +198,11 @@ def _hold(
         return _give_way(Job(run, store, runs, control, reporter), end)
     except Exception as error:
         return _fail(Job(run, store, runs, control, reporter), error)
-    store.lifecycle(
-        run.id,
-        "resumed" if again else "started",
-        f"{'resumed' if again else 'started'} as process {identity().pid} on {identity().host}",
-        phase="starting",
-        **identity().columns(),
-    )
-    reporter.note(f"run {run.id} ({run.name}) {'resumed' if again else 'started'}")
+    how = "resumed" if again else "started"
+    with only_evaluation(store, run):
+        message = f"{how} as process {identity().pid} on {identity().host}"
+        store.lifecycle(run.id, how, message, phase="starting", **identity().columns())
+    reporter.note(f"run {run.id} ({run.name}) {how}")
     warning = store.warning()
     if warning is not None:
         store.event(run.id, "store", warning, level="warning")

@@ -53,12 +53,18 @@ def rows_of(path: Path, table: str) -> Iterator[dict[str, Any]]:
         return
     with closing(connection):
         connection.row_factory = sqlite3.Row
+        connection.text_factory = _as_text
         try:
             has_it = connection.execute(f"SELECT count(*) FROM pragma_table_info('{table}')").fetchone()[0]
         except sqlite3.Error:
             return
         if has_it:
             yield from filter(_is_sound(table), _readable(connection, table))
+
+
+def _as_text(data: bytes) -> str:
+    """Text in which a bit was flipped costs that letter and not its row."""
+    return data.decode(errors="replace")
 
 
 def _is_sound(table: str) -> Any:
@@ -69,6 +75,7 @@ def _is_sound(table: str) -> Any:
         type(row.get("id")) is str
         and _ID.fullmatch(row["id"])
         and all(type(row.get(name)) is str for name in ("name", "kind", "config"))
+        and "\N{REPLACEMENT CHARACTER}" not in row["config"]  # the manifests have it whole
         and row.get("lifecycle") in LIFECYCLE
         and all(type(row.get(name)) in (int, float) for name in ("created_at", "lifecycle_at"))
     )

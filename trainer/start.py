@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -103,16 +105,49 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
     name = f"{source.name}-{'evaluate' if config.what == 'layers' else config.what}"
     with making_runs(store.runs_path):
-        _refuse_second(store, source, config)
+        for job, state in _equal_jobs(store, source.id, config):
+            remedy = "resume it instead" if state == "queued" else "wait for it to end, or stop it first"
+            raise UsageError(f"{_same(job, state, config)}; {remedy}")
         return store.create_run(kind="evaluate", name=name, config=config.to_json(), source_run_id=source.id)
 
 
-def _refuse_second(store: RunStore, source: Run, config: EvaluateConfig) -> None:
-    """See that no job which has not ended looks at the same checkpoint in the same way on the same data set."""
-    checkpoints = store.checkpoints(source.id)
-    step = config.step or max(row.step for row in checkpoints)
+@contextmanager
+def only_evaluation(store: RunStore, run: Run) -> Iterator[None]:
+    """See that no equal job lives, and let none begin meanwhile: the two would overwrite each other's figures.
+
+    An interrupted job may have been followed by an equal one. Asks for no lock of the run itself.
+
+    Raises:
+        BusyError: one lives.
+    """
+    if run.kind != "evaluate":
+        yield
+        return
+    with making_runs(store.runs_path):
+        config = EvaluateConfig.from_json(run.config)
+        for job, state in _equal_jobs(store, config.run, config, but=run.id):
+            if state != "queued":
+                raise BusyError(f"{_same(job, state, config)}; wait for it to end, or stop it first")
+        yield
+
+
+def _same(job: Run, state: str, config: EvaluateConfig) -> str:
+    return f"{job.name} ({job.id}) is {state} and evaluates {config.what} of the same checkpoint"
+
+
+def _equal_jobs(store: RunStore, source_id: str, config: EvaluateConfig, *, but: str = "") -> Iterator[tuple[Run, str]]:
+    """Jobs that have not ended and look at the same checkpoint in the same way on the same data set, with their state.
+
+    Args:
+        store: the store.
+        source_id: the run that is evaluated.
+        config: of the evaluation.
+        but: the id of a job that is left out.
+    """
+    checkpoints = store.checkpoints(source_id)
+    step = config.step or max((row.step for row in checkpoints), default=0)
     for job in store.runs():
-        if job.kind != "evaluate" or job.source_run_id != source.id:
+        if job.kind != "evaluate" or job.source_run_id != source_id or job.id == but:
             continue
         state = run_state(job, store.runs_path)
         if state != "queued" and state not in LIVE_STATES:
@@ -125,9 +160,7 @@ def _refuse_second(store: RunStore, source: Run, config: EvaluateConfig) -> None
         newest_then = max((row.step for row in checkpoints if row.at <= job.created_at), default=0)
         is_same_step = step == other.step if other.step else step >= newest_then
         if is_same_step and (other.what, other.dataset) == (config.what, config.dataset):
-            remedy = "resume it instead" if state == "queued" else "wait for it to end, or stop it first"
-            words = f"{job.name} ({job.id}) is {state} and evaluates {config.what} of the same checkpoint"
-            raise UsageError(f"{words}; {remedy}")
+            yield job, state
 
 
 def start_run(
@@ -143,7 +176,7 @@ def start_run(
 
     Raises:
         UsageError: the run is alive or finished, so there is nothing to start, or can't wait in line.
-        BusyError: its last trainer takes long to end.
+        BusyError: its last trainer takes long to end, or an equal evaluation lives.
         StoreError: its log cannot be written.
     """
     run = store.run(run_id)
@@ -164,7 +197,8 @@ def start_run(
         raise BusyError(f"the last trainer of {run.name} has not ended yet; try again in a moment")
     # The event comes before the process, which would otherwise find its own "started" overwritten.
     left = run.restarts_left if restarts is None else restarts
-    store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None, restarts_left=left)
+    with only_evaluation(store, run):
+        store.lifecycle(run_id, "launched", "trainer launched in the background", pid=None, restarts_left=left)
     if in_line:  # here and not only in the trainer, so that the order is that of the launches
         enqueue(store, run_id, _device_name(run))
     try:

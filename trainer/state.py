@@ -61,6 +61,12 @@ def run_state(run: Run, runs: Path, *, now: float | None = None) -> str:
     return run.lifecycle
 
 
+def was_stopped(run: Run, runs: Path) -> bool:
+    """Whether a run's trainer is on this machine and was stopped (SIGSTOP). Asks for the run's lock."""
+    holder = lock_holder(runs, run.id) if _is_here(run) else None
+    return holder is not None and is_stopped(holder)
+
+
 def _is_here(run: Run) -> bool:
     return run.host in (None, socket.gethostname())
 

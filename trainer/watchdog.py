@@ -47,7 +47,7 @@ _LONGEST_TICK_SECONDS = 1.0
 _GRACE_SECONDS = 10.0
 """From asking the trainer to end itself to SIGKILL."""
 
-_BUSY_MILLISECONDS = 5000
+_BUSY_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -186,7 +186,6 @@ def _wait_until_gone(what: Watch) -> None:
 
 def _record(what: Watch, message: str) -> bool:
     """Record that the trainer hung and was ended, if the run is still its own; whether the store could be asked."""
-    from trainer.store.connect import immediate
     from trainer.store.runs import RunStore
 
     where = f"stacks are in {what.log}"
@@ -201,8 +200,8 @@ def _record(what: Watch, message: str) -> bool:
     except TrainerError:
         return False
     try:
-        store.connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        with immediate(store.connection, durable=True) as connection:
+        store.wait_at_most(_BUSY_SECONDS)
+        with store._write(durable=True) as connection:
             changed = connection.execute(
                 f"UPDATE runs SET {', '.join(f'{name} = ?' for name in end)} WHERE id = ? AND pid = ?"
                 " AND start_ticks = ? AND lifecycle IN ('started', 'resumed')",
@@ -226,7 +225,7 @@ def _tell(what: Watch, level: str, message: str) -> None:
     except TrainerError:
         return
     try:
-        store.connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        store.wait_at_most(_BUSY_SECONDS)
         store.event(what.run_id, "hung", message, level=level)
     except (TrainerError, sqlite3.Error):
         return

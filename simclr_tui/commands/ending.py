@@ -46,7 +46,8 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         if options.json:
             say_json(run_json(run, run_state(run, runs)))
         elif options.no_wait and state in _NOT_ENDED:
-            say(f"{run.name} was asked to {verb}; it ends after its step and a checkpoint")
+            when = "leaves the line at once" if state == "queued" else "ends after its step and a checkpoint"
+            say(f"{run.name} was asked to {verb}; it {when}")
         else:
             say(f"{run.name} is {state}")
         return ExitCode.FINISHED

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,16 @@ def section(title: str, lines: Sequence[str]) -> None:
 
 
 def say_json(value: Any) -> None:
-    """Print a value as a JSON document."""
-    say(json.dumps(value, indent=2))
+    """Print a value as a JSON document, in which a number that is not finite is null (RFC 8259, section 6)."""
+    say(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run_json(run: Run, state: str) -> dict[str, Any]:

@@ -24,6 +24,11 @@ _EPILOG = (
 )
 
 
+_ACTION_HELP = (
+    "up, down and first move the run; hold lets others pass until release; leave takes it out of the line and pauses it"
+)
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The namespace of a command line; ends the process with code 2 where it is wrong."""
     return _parser().parse_args(arguments)
@@ -67,13 +72,13 @@ def _run_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
     parser.add_argument("run", metavar="RUN", help="id, beginning of the id, or name", **options)
 
 
-def _queue_and_restart(parser: argparse.ArgumentParser) -> None:
+def _queue_and_restart(parser: argparse.ArgumentParser, *, default: str = "never") -> None:
     parser.add_argument("--queue", action="store_true", help="wait for the device behind other runs that wait for it")
     parser.add_argument(
         "--restart",
         type=restart_count,
         metavar="N",
-        help="start it again after a crash or a hang, at most so often [default what an earlier one left]",
+        help=f"start it again after a crash or a hang, at most so often [default {default}]",
     )
 
 
@@ -122,7 +127,7 @@ def _resuming_verb(verbs: Any) -> None:
     resume.add_argument(
         "--all", action="store_true", help="every run that was interrupted, those in line in their order"
     )
-    _queue_and_restart(resume)
+    _queue_and_restart(resume, default="what is left of an earlier --restart")
     resume.add_argument(
         "--accept",
         metavar="SETTING",
@@ -214,7 +219,7 @@ def _queueing_verbs(verbs: Any) -> None:
         "show which runs wait for which device, or change their order",
         usage=f"simclr-tui queue [{{{','.join(ACTIONS)}}} RUN] [--json]",
     )
-    queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=", ".join(ACTIONS))
+    queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=_ACTION_HELP)
     _run_argument(queue, nargs="?")
     service = _verb(
         verbs,

@@ -17,10 +17,10 @@ from simclr_tui.commands.output import columns, open_reader, run_json, say, say_
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
-from simclr_tui.words import end_words
+from simclr_tui.words import end_words, stall_words
 from trainer.errors import ExitCode, UnknownRunError
 from trainer.options import show as show_value
-from trainer.state import run_state
+from trainer.state import run_state, was_stopped
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
@@ -75,7 +75,8 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
             return ExitCode.FINISHED
         epochs = reader.epochs(run.id)
         say(f"{run.name} ({run.id}) is {state}")
-        _say_progress(RunRow(run, state, 0), epochs)
+        is_stopped = state == "stalled" and was_stopped(run, runs)
+        _say_progress(RunRow(run, state, 0, is_stopped=is_stopped), epochs)
         _say_checkpoints(reader, run)
         _say_settings(run)
         _say_epoch(run, epochs)
@@ -126,7 +127,9 @@ def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
         lines.append(f"epoch      {_epochs(row)}")
     if run.trained_seconds:
         lines.append(f"trained    {duration(run.trained_seconds)}")
-    if row.is_live:
+    if row.state == "stalled":
+        lines.append(f"stalled    {stall_words(row, now)}")
+    elif row.is_live:
         lines.append(f"end        {end_words(row, Curves(run_id=run.id, epochs=epochs), now)}")
     if run.health:
         lines.append(f"health     {HEALTH_SIGNS.get(run.health_level or '', '?')} {run.health} ({run.health_rule})")

@@ -52,7 +52,10 @@ class RunControls(_Base):
     def action_resume(self) -> None:
         """Resume the cursor's run."""
         row = self._allowed("resume")
-        if row is not None:
+        if row is not None and row.turn is not None:
+            held = "h lets it take its turn" if row.turn.is_held else "< moves it sooner"
+            self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, p takes it out")
+        elif row is not None:
             self._start(partial(self.dashboard.actions.resume, row.run.id))
 
     def action_evaluate(self) -> None:
@@ -95,6 +98,7 @@ class RunControls(_Base):
         if row is None:
             return
         run_id = row.run.id
+        how = "finishes its step, saves a checkpoint and frees the device" if row.turn is None else "leaves the line"
 
         def stop(is_sure: bool | None) -> None:
             if is_sure:
@@ -103,8 +107,7 @@ class RunControls(_Base):
         self.app.push_screen(
             ConfirmScreen(
                 f"Stop {row.run.name}?",
-                "It finishes its step, saves a checkpoint and frees the device. It counts as ended from then on; "
-                "it can still be resumed by name.",
+                f"It {how}. It counts as ended from then on; it can still be resumed by name.",
                 yes="stop",
                 no="keep it running",
             ),

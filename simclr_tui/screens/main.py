@@ -123,6 +123,7 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
         """Show what was read."""
         header = self.query_one(Header)
         header.polled_at, header.problem, header.device = message.at, "", message.device
+        header.free_bytes = message.free_bytes
         is_first, self._is_read = not self._is_read, True
         if message.rows is not None:
             self.board.take_rows(message.rows)
@@ -156,7 +157,7 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
             self.query_one(f"#{name}", Chart).data = panel(drawn, board.view)
         self.query_one(EvaluationTable).drawn = drawn
         facts = self.query_one(RunFacts)
-        facts.row = board.cursor
+        facts.row, facts.curves = board.cursor, drawn[0].curves if board.cursor else None
         facts.forked_from = board.row_of(board.cursor.run.parent_run_id) if board.cursor else None
         self._show_events()
         self._show_keys()
@@ -202,15 +203,18 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
 
     def _matters(self, binding: Binding, state: str | None) -> bool:
         """Whether a key is worth naming now."""
+        waits = self.board.cursor is not None and self.board.cursor.turn is not None
+        if binding.action in ("resume", "learning") and waits:
+            return False  # it starts by itself, and the keys of the line need the room
         if binding.action in ("pause", "resume", "stop"):
             return useful(binding.action, state)
         if binding.action.startswith("group("):
             verb = binding.action.split("'")[1]
             return any(useful(verb, row.state) for row in self.board.marked_rows)
         if binding.action.startswith("line("):
-            return self.board.cursor is not None and self.board.cursor.turn is not None
+            return waits
         if binding.action == "line_up":
-            return useful("resume", state) and self.board.cursor is not None and self.board.cursor.turn is None
+            return useful("resume", state) and not waits
         if binding.action in ("mark", "open", "fork", "evaluate", "learning", "log", "x_axis"):
             return state is not None
         return not binding.action.startswith("chart(") or (self.has_class("-narrow") and self.is_open)

@@ -1,13 +1,15 @@
 """What a run is: the settings that differ from its recipe, where it runs and how exact it is."""
 
+import time
+
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
 from simclr_tui.format import count
-from simclr_tui.model import RunRow
+from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
-from simclr_tui.words import Part, settings_words
+from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words
 
 
 class RunFacts(Widget):
@@ -15,6 +17,8 @@ class RunFacts(Widget):
 
     row: reactive[RunRow | None] = reactive(None)
     """The cursor's run."""
+    curves: reactive[Curves | None] = reactive(None)
+    """What was read of it."""
     forked_from: reactive[RunRow | None] = reactive(None)
     """The run that it is a fork of."""
 
@@ -37,11 +41,25 @@ class RunFacts(Widget):
             name = known.run.name if known is not None else "a run that is not here any more"
             where = f" ({run.parent_run_id}) at step {count(run.parent_step)}\n"
             parts += [("forked from ", MUTED), (name, "bold"), where]
+        parts += self._troubles(self.row)
         changed = changed_settings(run)
         parts += [(f"differs from {recipe_name(run)}: {'' if changed else 'nothing'}\n", MUTED)]
         for one in changed:
             parts += [(one.name.replace("_", "-"), "bold"), f" {show(one.value)} "]
             parts.append((f"({show(one.usual)})   ", MUTED))
         machine = f"{run.device or 'no device yet'} · {run.host or 'no host yet'}"
-        parts += ["\n" if changed else "", (f"{machine} · exactness {run.exactness or 'not known yet'}", MUTED)]
+        exactness = "not promised" if is_inexact(run) else run.exactness or "not known yet"
+        parts += ["\n" if changed else "", (f"{machine} · exactness {exactness}", MUTED)]
         return Content.assemble(*parts)
+
+    def _troubles(self, row: RunRow) -> list[Part]:
+        """Why it failed, what can't be saved, from where on bits are not promised, and the last check of them."""
+        curves = self.curves or Curves(run_id=row.run.id)
+        problems = [failure(curves) if row.state == "failed" else "", checkpoint_words(curves, time.time())]
+        parts: list[Part] = [(f"{words}\n", "$error") for words in problems if words]
+        if is_inexact(row.run):
+            parts.append((f"exactness {row.run.exactness}\n", "$warning"))
+        last = next((event for event in reversed(curves.events) if event.kind == "replay"), None)
+        if last is not None:
+            parts.append((f"{last.message}\n", "$warning" if last.level == "warning" else "$success"))
+        return parts

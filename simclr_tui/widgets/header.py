@@ -18,6 +18,8 @@ STALE_SECONDS = 2.0
 """The clock is called stale where the store was not read for so long."""
 
 _SAMPLE_SECONDS = 10.0
+_LOW_BYTES, _FULL_BYTES = 1 << 30, 1 << 20
+"""Room on the disk below which it is shown: three checkpoints of a large run, and hardly a page of the store."""
 _COUNTED = ("running", "starting", "stalled", "pausing", "stopping", "queued", "paused", "interrupted", "failed")
 
 
@@ -34,6 +36,8 @@ class Header(Widget):
         """Every run."""
         self.device: Mapping[str, Any] | None = None
         """The latest sample of a device."""
+        self.free_bytes: int | None = None
+        """Room on the disk of the runs folder."""
         self.polled_at = time.time()
         """When the store was last read."""
         self.problem = ""
@@ -55,7 +59,8 @@ class Header(Widget):
         return self._shown
 
     def _line(self, now: float) -> Content:
-        right = Content.assemble(*_device_parts(self.device, self.rows, now), "  ", *self._clock(now), " ")
+        disk = _disk_parts(self.free_bytes)
+        right = Content.assemble(*disk, *_device_parts(self.device, self.rows, now), "  ", *self._clock(now), " ")
         room = max(0, self.size.width - right.cell_length - 1)
         left = self._left(in_words=True)
         if left.cell_length > room:
@@ -87,6 +92,15 @@ class Header(Widget):
             return [(clock(now, seconds=True), "bold")]
         reason = f": {self.problem}" if self.problem and self.size.width > 110 else ""
         return [(f" stale {duration(age)}{reason} ", "bold reverse $warning")]
+
+
+def _disk_parts(free_bytes: int | None) -> list[Part]:
+    """How much room is left on the disk, from where on it is worth looking after."""
+    if free_bytes is None or free_bytes >= _LOW_BYTES:
+        return []
+    if free_bytes < _FULL_BYTES:
+        return [(" disk full ", "bold reverse $error"), "  "]
+    return [(f"disk {size(free_bytes)} free", "bold $warning"), "  "]
 
 
 def _device_parts(sample: Mapping[str, Any] | None, rows: Sequence[RunRow], now: float) -> list[Part]:

@@ -11,7 +11,7 @@ from simclr_tui.format import bar, count
 from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
 from simclr_tui.verdict import learning_line
-from simclr_tui.words import Part, failure, settings_words, status_line
+from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words, status_line
 
 _BAR_CELLS = 8
 
@@ -47,13 +47,23 @@ class RunSummary(Widget):
     def _lines(self) -> Content:
         if not self.drawn:
             return Content("")
-        one, width = self.drawn[0], self.size.width
-        lines = [
-            Content.assemble(*self._progress(one), *status_line(one.row, one.curves, time.time())),
-            Content.assemble(*learning_line(one.row, one.curves, width)),
-            self._legend() if len(self.drawn) > 1 else self._about(one),
-        ]
+        one, width, now = self.drawn[0], self.size.width, time.time()
+        lines = [Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))]
+        problem = Content.styled(self._problem(one, now), "$error")
+        learning = Content.assemble(*learning_line(one.row, one.curves, width))
+        if len(self.drawn) > 1:
+            lines += [problem or learning, self._legend()]
+        elif problem.cell_length > width and one.row.state == "failed" and width > 0:
+            # All of a sentence that says what to do, rather than half of it and how well the run had learnt.
+            first = problem.wrap(width)[0]
+            lines += [first, problem[len(first.plain) :]]
+        else:
+            lines += [learning, problem or self._about(one)]
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
+
+    def _problem(self, one: Drawn, now: float) -> str:
+        """What stands in the way of the cursor's run, if anything."""
+        return (failure(one.curves) if one.row.state == "failed" else "") or checkpoint_words(one.curves, now)
 
     def _progress(self, one: Drawn) -> list[Part]:
         progress = one.row.progress
@@ -62,13 +72,11 @@ class RunSummary(Widget):
         return [(bar(progress, _BAR_CELLS), f"${one.ink} on $panel"), f" {100 * progress:.0f} % · "]
 
     def _about(self, one: Drawn) -> Content:
-        problem = failure(one.curves) if one.row.state == "failed" else ""
-        if problem:
-            return Content.assemble((problem, "$error"))
         words = settings_words(one.row)
         if one.trunk:
             words = f"└ {one.trunk[-1].row.run.name}, step {count(one.trunk[-1].until)} · {words}"
-        return Content.assemble((words, MUTED))
+        doubt: list[Part] = [("bits not promised", "$warning"), " · "] if is_inexact(one.row.run) else []
+        return Content.assemble(*doubt, (words, MUTED))
 
     def _legend(self) -> Content:
         parts: list[Part] = []

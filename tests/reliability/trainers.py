@@ -236,7 +236,12 @@ def newest_payload(runs: Path, run_id: str) -> dict[str, Any]:
     finally:
         reader.close()
     folder = checkpoint_dir(runs, run_id)
-    found = checkpoint.latest_valid(folder, lambda m: m["config"] == config.to_json(), lambda *_: None, owner=False)
+
+    # By digest: a last life that finds everything done may have changed what changes no result, such as the workers.
+    def fits(manifest: checkpoint.Manifest) -> bool:
+        return PretrainConfig.from_json(manifest["config"]).digest() == config.digest()
+
+    found = checkpoint.latest_valid(folder, fits, lambda *_: None, owner=False)
     assert found is not None
     return found[0]
 

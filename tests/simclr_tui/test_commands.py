@@ -65,6 +65,24 @@ def test_ls_lists_the_newest_run_first(runs: Path, some_runs: dict[str, str]) ->
     assert rows[3].split()[:5] == [some_runs["done"], "done", "pretrain", "finished", "15/15"]
 
 
+def test_numbers_that_are_not_finite_are_null_in_json_and_unknown_in_words(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    """SQLite keeps an infinity, and JSON has none."""
+    run_id = some_runs["resting"]
+    store = RunStore.open(runs)
+    store.put_epoch(run_id, 3, {"val_loss": float("inf"), "loss": float("nan")})
+    store.update_run(run_id, trained_seconds=float("inf"), fingerprint='{"a": NaN}')
+    store.close()
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    for words in (["show", run_id], ["ls"]):
+        assert call(runs, *words).returncode == 0
+        json.loads(call(runs, *words, "--json").stdout, parse_constant=refuse)
+
+
 def test_ls_json_is_a_document_with_states_and_settings(runs: Path, some_runs: dict[str, str]) -> None:
     documents = json.loads(call(runs, "ls", "--json", first=False).stdout)
     by_name = {one["name"]: one for one in documents}
@@ -117,6 +135,15 @@ def test_show_prints_what_differs_progress_figures_and_events(runs: Path, some_r
     table = call(runs, "show", some_runs["done"][:6]).stdout
     assert "h, the encoder     33.4    35.3" in table
     assert "step 345, 1,500 images" in table
+
+
+def test_show_says_that_a_process_is_stopped_and_how_it_goes_on(runs: Path, some_runs: dict[str, str]) -> None:
+    with Holder(runs, some_runs["resting"]) as holder:
+        assert "end        " in call(runs, "show", "resting").stdout
+        holder.process.send_signal(signal.SIGSTOP)
+        text = call(runs, "show", "resting").stdout
+        assert f"its process is stopped: kill -CONT {holder.process.pid} lets it go on" in text
+        assert "end        " not in text
 
 
 def test_ls_and_show_tell_the_verdict_of_the_trainer(runs: Path, some_runs: dict[str, str]) -> None:

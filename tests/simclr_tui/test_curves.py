@@ -116,6 +116,24 @@ def test_checkpoints_come_and_go(runs: Path) -> None:
     store.close()
 
 
+def test_a_checkpoint_that_cannot_be_written_is_known_until_one_is(runs: Path) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "saves", steps=100)
+    reader = CurveReader(run_id)
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert curves.checkpoint_failure is None
+    store.event(run_id, "checkpoint-failed", "checkpoint of step 50 not written", level="error", step=50)
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert curves.checkpoint_failure is not None
+    put_checkpoint(store, run_id, 51)
+    curves = reader.read(store, store.run(run_id), 1000)
+    assert curves is not None
+    assert curves.checkpoint_failure is None
+    store.close()
+
+
 def test_the_marks_are_the_steps_of_resumes_forks_and_changes_of_settings(
     runs: Path, some_runs: dict[str, str]
 ) -> None:

@@ -1,12 +1,16 @@
 """The feed against real stores: empty, growing, locked, replaced, damaged, too new, too old."""
 
+import itertools
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +21,7 @@ from simclr_tui.feed import Feed, check_store
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
 from simclr_tui.model import Watched
 from tests.simclr_tui.support import Holder, add_run, add_some_runs
-from tests.trainer.test_store import damage
+from tests.trainer.test_store import damage, step_row
 from trainer.errors import StoreError, StoreVersionError
 from trainer.paths import store_file
 from trainer.store.connect import SCHEMA_VERSION
@@ -223,3 +227,53 @@ def test_a_store_that_is_damaged_later_is_only_stale(
     store_file(runs).write_bytes(b"not a database any more" * 500)
     feed.wait(PollFailed)
     assert not any(isinstance(message, StoreRefused) for message in feed.posted)
+
+
+# Everything is imported before: nobody else may be able to read the program itself.
+ANOTHER_PERSON = """
+import os, sys
+from pathlib import Path
+from simclr_tui.feed import Feed
+from simclr_tui.messages import Polled
+from trainer.doctor import examine
+runs = Path(sys.argv[1])
+feed, last = Feed(runs, lambda message: said.append(message)), []
+list(examine(runs, depth="sizes"))
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for _ in sys.stdin:
+    said = []
+    feed._poll_safely()
+    last = [row.run.step for row in said[0].rows or ()] if isinstance(said[0], Polled) else str(said[0])
+    print(last, *(check.level for _, check in examine(runs, depth="sizes") if check.name == "integrity"), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another person")
+def test_somebody_who_may_only_read_sees_runs_at_rest_and_while_they_go_on(runs: Path) -> None:
+    """Where he can write nothing SQLite can't make the files that reading takes, unless a trainer has."""
+    store = RunStore.open(runs)
+    run_id = add_run(store, "shared")
+    store.append(run_id, [step_row(5)])
+    store.close()
+    for parent in itertools.takewhile(lambda one: one != Path(tempfile.gettempdir()), (runs, *runs.parents)):
+        parent.chmod(0o755)
+    command = [sys.executable, "-c", ANOTHER_PERSON, str(runs)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+
+        def seen() -> str:
+            assert reader.stdin is not None
+            assert reader.stdout is not None
+            print(file=reader.stdin, flush=True)
+            return reader.stdout.readline().strip()
+
+        assert seen() == "[5] ok"
+        with closing(RunStore.open(runs)) as store:
+            store.append(run_id, [step_row(6)])
+            assert seen() == "[6] ok"
+            store.append(run_id, [step_row(7)])
+            assert seen() == "[7] ok"
+            reader.stdin.close()

@@ -1,5 +1,6 @@
 """What the header and the summary send to the terminal: nothing as long as they say the same."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,3 +81,17 @@ async def test_the_summary_is_painted_when_its_text_changes_and_never_else(
         summary.keep_time()
         await pilot.pause()
         assert len(painted) == 1
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "words"), [(1 << 40, None), (300 << 20, "disk 300 MiB free"), (4096, " disk full ")]
+)
+async def test_little_room_on_the_disk_is_said_in_the_first_line(
+    free_bytes: int, words: str | None, runs: Path, some_runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simclr_tui.feed.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 41, 0, free_bytes))
+    app = DashboardApp(runs)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for_text(pilot, "resting", "device idle")
+        await wait_for_text(pilot, *[words] if words else [])
+        assert words or "disk" not in screen_text(app).splitlines()[0]

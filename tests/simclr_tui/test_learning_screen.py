@@ -117,6 +117,8 @@ async def test_the_crosshair_goes_from_image_to_image(runs: Path) -> None:
         await pilot.press("5")
         await wait_for_text(pilot, "cat · image 100 of test", "┄")
         plot = app.screen.query_one(MapPlot)
+        about = app.screen.query_one("#about")
+        assert about.region.width == app.screen.query_one("#atlas").region.width, "nobody else's window"
         for _ in range(9):
             await pilot.press("right")
         await wait_for_text(pilot, "car · image", "nearest in train: car 0.97, car 0.90, cow 0.50")

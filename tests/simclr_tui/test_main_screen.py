@@ -13,6 +13,7 @@ from simclr_tui.screens.help import HelpScreen, bindings_of
 from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
+from tests.simclr_tui.learning_store import put_checkpoint
 from tests.simclr_tui.support import Holder, screen_text, toasts, wait_for_text, wait_until
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
@@ -136,6 +137,68 @@ async def test_enter_gives_the_run_the_whole_screen_with_its_settings_and_events
         await wait_for_text(pilot, "● done", "differs from preset demo: nothing")
         await pilot.press("escape")
         await wait_for_text(pilot, "▸● done", "resting")
+
+
+LONG = (
+    "hung: no progress for 605 s while training, after step 1234, ended by its watchdog; resume goes on from the last "
+    "checkpoint"
+)
+
+
+async def test_a_long_reason_of_a_failure_is_shown_in_two_lines_to_its_end(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    store = RunStore.open(runs)
+    store.lifecycle(some_runs["broken"], "failed", LONG, level="error", exit_code=70)
+    store.close()
+    app = DashboardApp(runs, select=some_runs["broken"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "failed · r tries again", "hung: no progress", "last checkpoint")
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("enter")
+        await wait_for_text(pilot, "hung: no progress", "from the last checkpoint")
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+async def test_checkpoints_that_cannot_be_written_stand_beside_the_run_until_one_is(
+    size: tuple[int, int], runs: Path, some_runs: dict[str, str]
+) -> None:
+    store = RunStore.open(runs)
+    run_id = some_runs["resting"]
+    put_checkpoint(store, run_id, 46)
+    message = "checkpoint of step 99 not written (no space left); training goes on, free some space"
+    store.event(run_id, "checkpoint-failed", message, level="error", step=99)
+    app = DashboardApp(runs, select=run_id)
+    async with app.run_test(size=size) as pilot:
+        await wait_for_text(pilot, "resting")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "✗ checkpoints can't be written, the newest is ")
+        put_checkpoint(store, run_id, 99)
+        await wait_until(pilot, lambda: "can't be written" not in screen_text(app))
+    store.close()
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+async def test_where_bits_are_not_promised_it_is_said_and_so_is_the_last_replay(
+    size: tuple[int, int], runs: Path, some_runs: dict[str, str]
+) -> None:
+    store = RunStore.open(runs)
+    run_id = some_runs["resting"]
+    store.event(run_id, "replay", "replay 12 of 37 identical so far, the run ended before the rest")
+    store.event(run_id, "replay", "replay 37 of 37 identical")
+    for number in range(20):
+        store.event(run_id, "note", f"note {number}")
+    app = DashboardApp(runs, select=run_id)
+    async with app.run_test(size=size) as pilot:
+        await wait_for_text(pilot, "resting")
+        await pilot.press("enter")
+        await wait_for_text(pilot, "resting", "note 19", *["replay 37 of 37 identical"] if size == SIZE else [])
+        assert "bits not promised" not in screen_text(app)
+        store.update_run(run_id, exactness="not promised: from step 101 on threads 8 → 6")
+        await wait_for_text(pilot, "bits not promised · ")
+        if size == SIZE:
+            await wait_for_text(pilot, "exactness not promised: from step 101 on threads 8 → 6")
+    store.close()
 
 
 async def test_charts_change_to_steps_and_to_a_logarithmic_scale(runs: Path, some_runs: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.curves import CurveReader
-from simclr_tui.model import Curves, RunRow
+from simclr_tui.model import Curves, RunRow, Turn
 from simclr_tui.panels import PANELS, SIGNS, Drawn, Stretch, View, accuracy_panel, device_panel, knn_panel, loss_panel
 from simclr_tui.panels import step_time_panel as step_panel
 from simclr_tui.theme import RUN_COLOURS
@@ -124,6 +124,9 @@ def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
         assert panel([], VIEW).empty, name
         assert panel([drawn["waiting"]], VIEW).empty, name
     assert loss_panel([drawn["waiting"]], VIEW).empty == "not started yet; r starts it"
+    for is_held, words in ((False, "waits in line, and starts by itself"), (True, "held back in line; h releases it")):
+        row = replace(drawn["waiting"].row, turn=Turn("the CPU", 2, is_held=is_held))
+        assert loss_panel([replace(drawn["waiting"], row=row)], VIEW).empty == words
     every = json.loads(drawn["waiting"].row.run.config)["knn_every"]
     assert knn_panel([drawn["waiting"]], VIEW).empty == f"no kNN score yet; the first comes after epoch {every}"
     one = drawn["broken"]

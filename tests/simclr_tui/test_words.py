@@ -7,10 +7,10 @@ import pytest
 
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.verbs import refusal, useful
-from simclr_tui.words import settings_words, status_line
+from simclr_tui.words import checkpoint_words, settings_words, status_line
 from tests.simclr_tui.support import plain
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, STATES
-from trainer.store.records import Run
+from trainer.store.records import Event, Run
 
 
 def test_a_live_run_says_when_it_ends_only_after_its_first_epoch(run: Run) -> None:
@@ -38,9 +38,39 @@ def test_a_stalled_run_says_since_when_at_what_and_whether_its_process_runs_at_a
     hung = replace(run, progress_at=begun + 5, alive_at=begun + 50, phase="evaluating", pid=4711)
     words = plain(status_line(RunRow(hung, "stalled", 0), Curves(run_id=run.id), begun + 50))
     assert words.endswith("no progress for 45 s while evaluating")
-    stopped = replace(hung, alive_at=begun + 5)
-    words = plain(status_line(RunRow(stopped, "stalled", 0), Curves(run_id=run.id), begun + 50))
-    assert words.endswith("its process 4711 does not run: kill -CONT lets it go on")
+    stopped = RunRow(hung, "stalled", 0, is_stopped=True)
+    words = plain(status_line(stopped, Curves(run_id=run.id), begun + 50))
+    assert words.endswith("its process is stopped: kill -CONT 4711 lets it go on")
+
+
+def test_a_stalled_run_without_a_heartbeat_is_not_called_stopped_where_its_process_is_not(run: Run) -> None:
+    begun = run.lifecycle_at
+    mute = replace(run, progress_at=begun + 5, alive_at=begun + 5, phase="saving", pid=4711)
+    words = plain(status_line(RunRow(mute, "stalled", 0), Curves(run_id=run.id), begun + 50))
+    assert words.endswith("while saving, and no sign of life in the store: look whether the disk is full")
+
+
+def test_a_live_run_says_what_it_is_at_unless_it_just_trains(run: Run) -> None:
+    def said(phase: str | None, lifecycle: str = "resumed", state: str = "running", step: int = 200) -> str:
+        doing = replace(run, phase=phase, lifecycle=lifecycle, step=step)
+        epochs = ({"epoch": 8, "t_epoch": 23.0},)
+        return plain(status_line(RunRow(doing, state, 0), Curves(run_id=run.id, epochs=epochs), 0.0))
+
+    assert said("training").startswith("running · epoch")
+    assert said("evaluating").startswith("running · evaluating · epoch")
+    assert said("evaluating", step=345) == "running · evaluating · epoch 9/15", "and not twice"
+    assert said("waiting").startswith("running · waits for space on the disk · epoch")
+    assert said("loading", state="starting").startswith("starting · loading images")
+    assert said("saving", lifecycle="launched", state="starting").startswith("starting · epoch"), "that of the last one"
+    assert said("waiting", lifecycle="queued", state="pausing").startswith("pausing · epoch"), "it waits for a device"
+
+
+def test_checkpoints_that_cannot_be_written_are_told_with_the_age_of_the_newest(run: Run) -> None:
+    message = "checkpoint of step 9 not written (no space)"
+    failed = Event(id=1, run_id=run.id, at=100.0, level="error", kind="checkpoint-failed", message=message, step=9)
+    curves = Curves(run_id=run.id, checkpoint_failure=failed)
+    assert checkpoint_words(Curves(run_id=run.id), 160.0) == ""
+    assert checkpoint_words(curves, 160.0) == f"✗ checkpoints can't be written, there is none · {message}"
 
 
 def test_a_verb_is_refused_exactly_where_it_makes_no_sense() -> None:

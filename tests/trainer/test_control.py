@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -14,9 +15,12 @@ import pytest
 from tests.trainer.test_store import make_run
 from trainer import control
 from trainer.control import Control, EndRequested, Intent
+from trainer.errors import StoreError
+from trainer.paths import store_file
 from trainer.pulse import PHASES
 from trainer.signals import TAKEN, Signals, held_back
 from trainer.store import RunStore
+from trainer.store.connect import reading
 
 
 @pytest.fixture
@@ -57,6 +61,30 @@ def test_a_signal_is_an_intent_with_its_exit_code(asked: Control, number: int, i
     assert intent.exit_code == code
     with pytest.raises(EndRequested):
         asked.check()
+
+
+def test_a_store_that_is_locked_right_now_is_asked_again_later(
+    asked: Control, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process that was stopped on a network disk, where reads wait for writes; damage is no such thing."""
+    run_id = run_of(store)
+    query = store._rows
+
+    def refuse(code: type[sqlite3.Error], words: str) -> None:
+        def rows(*_: object) -> list[sqlite3.Row]:
+            with reading(store_file(store.runs_path)):
+                raise code(words)
+
+        monkeypatch.setattr(store, "_rows", rows)
+
+    store.request(run_id, "pause")
+    refuse(sqlite3.OperationalError, "database is locked")
+    assert asked.intent() is None
+    monkeypatch.setattr(store, "_rows", query)
+    assert asked.intent() is Intent.PAUSE
+    refuse(sqlite3.DatabaseError, "file is not a database")
+    with pytest.raises(StoreError):
+        asked.intent()
 
 
 def test_sighup_is_ignored_and_sigusr1_asks_for_a_checkpoint(asked: Control) -> None:

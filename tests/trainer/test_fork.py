@@ -90,6 +90,23 @@ def test_without_a_changed_result_a_child_keeps_what_is_promised(store: RunStore
     assert (other.fingerprint, other.exactness) == (None, None)
 
 
+def test_a_child_of_a_child_that_never_began_adapts_what_the_first_one_would_have(store: RunStore, parent: Run) -> None:
+    """The checkpoint is still their grandparent's: its step is counted by its steps an epoch, and so is its state."""
+    child = store.run(new_fork_run(store, parent, {"batch_size": 64, "optimizer": "sgd"}, fresh_optimizer=True))
+    grandchild = new_fork_run(store, child, {"temperature": 0.5})
+    manifest = manifest_of(store, grandchild, 35)
+    assert (manifest["parent_steps_per_epoch"], manifest["fresh_optimizer"]) == (STEPS_PER_EPOCH, True)
+    assert (manifest["parent_run_id"], store.run(grandchild).steps_per_epoch) == (child.id, None)
+    assert store.events(run_id=grandchild)[0].message.endswith("with a new optimiser")
+
+
+def test_a_child_of_a_child_that_has_begun_takes_over_from_it_alone(store: RunStore, parent: Run) -> None:
+    child = new_fork_run(store, parent, {"batch_size": 64, "optimizer": "sgd"}, fresh_optimizer=True)
+    write_checkpoint(store, child, 50, steps_per_epoch=20)
+    manifest = manifest_of(store, new_fork_run(store, store.run(child), {}), 50)
+    assert (manifest["parent_steps_per_epoch"], manifest["fresh_optimizer"]) == (20, False)
+
+
 def test_the_parents_pruning_leaves_the_childs_checkpoint(store: RunStore, runs: Path) -> None:
     """With a real keeper, which deletes all but the two newest."""
     run_id = new_pretrain_run(store, PretrainConfig(keep_checkpoints=2), name="first")

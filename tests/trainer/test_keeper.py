@@ -225,6 +225,51 @@ def test_what_was_never_verified_is_verified_before_anything_goes(store: RunStor
     assert list(checkpoint_dir(runs, run_id).glob("step-3*.damaged"))
 
 
+@pytest.mark.parametrize("instant", ["row written", "row taken back"])
+def test_killed_between_a_file_and_its_row_no_checkpoint_is_forgotten_for_good(
+    store: RunStore, runs: Path, monkeypatch: pytest.MonkeyPatch, instant: str
+) -> None:
+    """The next trainer announces it, so that retention sees it; without that the disk would fill kill by kill."""
+    run_id = make_run(store)
+    keeper = make_keeper(store, runs, run_id, keep_checkpoints=2)
+    for step in (1, 2):
+        save(keeper, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(*((store, "put_checkpoint") if instant == "row written" else (checkpoint, "remove")), _killed)
+        with pytest.raises(InterruptedError):
+            save(keeper, 3)
+    folder = checkpoint_dir(runs, run_id)
+    assert steps_on_disk(folder) == [3, 2, 1]
+    assert len(store.checkpoints(run_id)) == 2, "one of the three has no row"
+    keeper = make_keeper(store, runs, run_id, keep_checkpoints=2)
+    found = keeper.newest(owner=True)
+    assert found is not None
+    assert found[1]["step"] == 3
+    assert [row.step for row in store.checkpoints(run_id)] == [3, 2, 1]
+    save(keeper, 4)
+    assert steps_on_disk(folder) == [row.step for row in store.checkpoints(run_id)] == [4, 3]
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise InterruptedError
+
+
+def test_what_does_not_verify_or_is_another_runs_is_not_announced_by_the_next_trainer(
+    store: RunStore, runs: Path
+) -> None:
+    run_id = make_run(store)
+    keeper = make_keeper(store, runs, run_id, keep_checkpoints=9)
+    for step in (1, 2, 3):
+        save(keeper, step)
+    (runs / store.checkpoints(run_id)[-1].path).write_bytes(b"damaged")
+    for step in (1, 2):
+        store.forget_checkpoint(run_id, step)
+    assert make_keeper(store, runs, run_id).newest() is not None
+    assert [row.step for row in store.checkpoints(run_id)] == [3], "a reader announces nothing"
+    assert make_keeper(store, runs, run_id).newest(owner=True) is not None
+    assert [row.step for row in store.checkpoints(run_id)] == [3, 2]
+
+
 @given(st.floats(0.001, 600), st.floats(1, 3600))
 def test_checkpoints_take_one_percent_of_the_time_at_most_and_little_work_is_lost(cost: float, wanted: float) -> None:
     """What is lost by a kill is what was done since the last one: the interval, 60 s where one costs up to 0.6 s."""

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.trainer.doctor.checkpoint_files import CONFIG, add_run_with_checkpoin
 from tests.trainer.test_manifest import HOSTILE, flip_bit
 from tests.trainer.test_store import step_row
 from trainer import checkpoint
+from trainer.doctor import database
 from trainer.doctor.database import kind_of
 from trainer.errors import BusyError, StoreError, StoreVersionError, UsageError
 from trainer.evaluate_config import EvaluateConfig
@@ -76,6 +78,55 @@ def test_a_lost_store_is_made_anew_from_the_manifests(runs: Path) -> None:
     assert rows[0].knn_top1 == 0.25
     assert [event.message for event in events(runs, run_id)][-1].startswith("rebuilt from 2 checkpoints")
     assert tree(runs) == before
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged", "restored"])
+def test_what_only_a_pin_can_have_kept_is_pinned_again(runs: Path, harm: str) -> None:
+    """Only the store knew of the pin, and the next save would delete what nothing keeps."""
+    with closing(RunStore.open(runs)) as store:
+        run_id = add_run_with_checkpoints(store)
+    if harm == "restored":
+        backup(runs)
+    for step in (8, 12, 16, 20):
+        put_checkpoint_files(runs, run_id, step)
+    store_file(runs).unlink() if harm == "lost" else store_file(runs).write_bytes(b"no database" * 999)
+    restore(runs) if harm == "restored" else rebuild(runs)
+    with closing(StoreReader.open(runs)) as reader:
+        assert reader.pinned_checkpoints(run_id) == {8}
+    assert "(1 of them pinned, since the settings alone" in events(runs, run_id)[-1].message
+
+
+@pytest.mark.parametrize("column", ["runs.name", "runs.config", "events.message"])
+@pytest.mark.parametrize("way", [rebuild, restore])
+def test_text_in_which_a_bit_was_flipped_is_damage_with_a_way_back(
+    runs: Path, column: str, way: Callable[[Path], object]
+) -> None:
+    """SQLite takes any bytes for text, and its own checks say nothing."""
+    with closing(RunStore.open(runs)) as store:
+        run_id = add_run_with_checkpoints(store, 5, name="a run")
+        store.append(run_id, [step_row(4), step_row(5)])
+        backup(runs)
+        table, name = column.split(".")
+        store.connection.execute(f"UPDATE {table} SET {name} = CAST(X'22FF22' AS TEXT)")
+        with pytest.raises(StoreError, match="is damaged"):
+            backup(runs)
+    with closing(database.connect(store_file(runs))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found = database.integrity(connection, store_file(runs), quick=True)
+    assert (found.level, f"column {name} of table {table} has text that is none" in found.seen) == ("bad", True)
+    way(runs)
+    run = stored(runs)[run_id]
+    assert json.loads(run.config) == json.loads(CONFIG.to_json())
+    with closing(StoreReader.open(runs)) as reader:
+        assert [row["step"] for row in reader.steps(run_id)] == [4, 5]
+        assert reader.events()
+
+
+def test_a_store_that_is_whole_knows_itself_what_is_pinned(runs: Path, store: RunStore) -> None:
+    run_id = add_run_with_checkpoints(store, 12, 16, 20, lifecycle="paused")
+    put_checkpoint_files(runs, run_id, 4)
+    assert rebuild(runs).checkpoints == 1
+    assert store.pinned_checkpoints(run_id) == frozenset()
 
 
 @pytest.mark.parametrize(

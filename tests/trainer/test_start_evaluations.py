@@ -1,5 +1,6 @@
 """Two evaluations that would make the same figures don't go on at once."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from tests.trainer.test_process import RUN as JOB
 from tests.trainer.test_process import holder as hold
 from trainer.config import PretrainConfig
-from trainer.errors import ConfigError, UsageError
+from trainer.errors import BusyError, ConfigError, ExitCode, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.process import identity
-from trainer.start import new_evaluate_run, new_pretrain_run
+from trainer.run import main
+from trainer.start import new_evaluate_run, new_pretrain_run, only_evaluation, start_run
 from trainer.store import Run, RunStore
 
 
@@ -121,6 +123,46 @@ def test_a_job_whose_process_died_stands_in_nobodys_way(store: RunStore, source:
     job_id = new_evaluate_run(store, source, EvaluateConfig())
     store.lifecycle(job_id, "started", "started", **identity().columns())
     assert new_evaluate_run(store, source, EvaluateConfig()) != job_id
+
+
+@pytest.fixture
+def interrupted(store: RunStore, source: Run) -> str:
+    """A job that died while it looked at the layers of the newest checkpoint."""
+    job_id = new_evaluate_run(store, source, EvaluateConfig())
+    store.lifecycle(job_id, "interrupted", "ended by SIGTERM", **identity().columns())
+    return job_id
+
+
+def test_an_interrupted_evaluation_is_not_resumed_while_an_equal_one_lives(
+    store: RunStore, runs: Path, source: Run, interrupted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two would overwrite each other's figures; whichever way the second is started."""
+    live = new_evaluate_run(store, source, EvaluateConfig(step=20))
+    store.lifecycle(live, "launched", "launched", **identity().columns())
+    words = f"a-evaluate ({live}) is starting and evaluates layers of the same checkpoint; wait for it to end"
+    with pytest.raises(BusyError, match=re.escape(words)):
+        start_run(store, interrupted)
+    assert main(["--runs-dir", str(runs), "--run", interrupted]) == ExitCode.TRY_AGAIN
+    assert words in capsys.readouterr().err
+    assert store.run(interrupted).lifecycle == "interrupted", "it can be resumed later"
+    store.lifecycle(live, "finished", "finished")
+    with only_evaluation(store, store.run(interrupted)):
+        pass
+
+
+@pytest.mark.parametrize("settings", [{"what": "labels"}, {"step": 10}, {"dataset": "cifar10"}])
+def test_another_evaluation_stands_not_in_the_way_of_a_resume(
+    store: RunStore, source: Run, interrupted: str, settings: dict[str, Any]
+) -> None:
+    live = new_evaluate_run(store, source, EvaluateConfig(**settings))
+    store.lifecycle(live, "launched", "launched", **identity().columns())
+    with only_evaluation(store, store.run(interrupted)):
+        pass
+
+
+def test_a_run_that_trains_is_never_in_the_way(store: RunStore, source: Run, live_job: str) -> None:
+    with only_evaluation(store, source):
+        assert store.run(live_job).lifecycle == "started"
 
 
 def test_what_is_not_installed_is_told_before_a_job_is_made(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

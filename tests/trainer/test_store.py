@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -272,6 +273,44 @@ def test_commands_wait_until_they_are_taken(store: RunStore) -> None:
     store.take_commands(run_id, "paused")
     assert store.pending_commands(run_id) == []
     assert store.run(run_id).pending_command is None
+
+
+def test_what_was_asked_before_the_clock_went_back_is_taken_all_the_same(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that was paused would pause again at each resume, until the clock is where it was."""
+    run_id = make_run(store)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    store.request(run_id, "pause")
+    monkeypatch.undo()
+    store.take_commands(run_id, "paused")
+    assert store.pending_commands(run_id) == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store, run_id: store.event(run_id, "x", "y"),
+        lambda store, run_id: store.request(run_id, "pause"),
+    ],
+)
+def test_a_transaction_whose_end_failed_too_stands_in_the_way_of_no_later_one(
+    store: RunStore, write: Callable[[RunStore, str], object]
+) -> None:
+    run_id = make_run(store)
+    store.connection.execute("BEGIN IMMEDIATE")
+    store.connection.execute("DELETE FROM runs")
+    write(store, run_id)
+    assert [run.id for run in store.runs()] == [run_id]
+
+
+def test_pins_that_were_edited_by_hand_are_passed_over(store: RunStore) -> None:
+    run_id = make_run(store)
+    store.pin_checkpoint(run_id, 7)
+    for value in ("²", "-3", "", "7.5", "x"):
+        store.connection.execute("INSERT INTO annotations VALUES (?, 'pin-checkpoint', ?, 0)", (run_id, value))
+    assert store.pinned_checkpoints(run_id) == {7}
 
 
 def test_events_after_an_id_come_oldest_first(store: RunStore) -> None:

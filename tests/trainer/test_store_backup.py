@@ -81,6 +81,17 @@ def test_the_backup_before_is_kept(store: RunStore, runs: Path, run_id: str) -> 
     assert latest_backup(runs) == before
 
 
+def test_which_backup_is_newer_is_told_by_its_name_and_by_no_clock(store: RunStore, runs: Path, run_id: str) -> None:
+    """A folder that was copied has new times of files, and a clock may have been wrong."""
+    backup(runs)
+    store.append(run_id, [step_row(3001)])
+    backup(runs)
+    os.utime(runs / "backups" / "runs.previous.db", (time.time() + 3600,) * 2)
+    newest = latest_backup(runs)
+    assert newest is not None
+    assert newest.path.name == "runs.db"
+
+
 def test_a_backup_is_of_one_moment_while_rows_are_written(
     store: RunStore, runs: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

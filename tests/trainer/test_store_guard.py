@@ -5,7 +5,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -364,6 +366,56 @@ def test_a_writer_that_is_stopped_is_told_of_in_one_sentence(store: RunStore, ho
     os.kill(holder.pid, signal.SIGKILL)
     holder.communicate()
     make_run(store)
+
+
+def test_who_waited_in_vain_for_a_stopped_writer_waits_no_longer_so_long(
+    store: RunStore, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each commit of a trainer beside it would cost it half a minute of training."""
+    monkeypatch.setattr(guard, "IN_VAIN_SECONDS", 0.05)
+    assert store._guard is not None
+    store._guard.timeout_seconds = 3.0
+    times = []
+    for _ in range(2):
+        started = time.monotonic()
+        with pytest.raises(StoreError, match=r"another process has held runs\.write\.lock for 3 s"):
+            make_run(store)
+        times.append(time.monotonic() - started)
+    assert times[0] >= 3.0
+    assert times[1] < 1.5
+    holder.kill()
+    holder.communicate()
+    make_run(store)
+    with WriteGuard(store._guard.path, timeout_seconds=1).held():
+        started = time.monotonic()
+        with pytest.raises(StoreError):
+            make_run(store)
+        assert time.monotonic() - started >= 3.0, "it has its patience again"
+
+
+_ANOTHER_PERSON = """
+import os, sys
+from pathlib import Path
+from trainer.store.guard import WriteGuard
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+with WriteGuard(Path(sys.argv[1]), timeout_seconds=30).held():
+    print("held")
+"""
+
+
+def test_a_lock_file_that_somebody_else_made_is_locked_all_the_same() -> None:
+    """As of a command that root gave in a folder that everybody may write."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder) / "runs.db"
+        path.with_suffix(".write.lock").touch()
+        path.with_suffix(".write.lock").chmod(0o444)
+        Path(folder).chmod(0o777)
+        done = subprocess.run(
+            [sys.executable, "-c", _ANOTHER_PERSON, path], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == "held\n", done.stderr
 
 
 def test_a_guard_whose_folder_is_gone_is_a_sentence(tmp_path: Path) -> None:

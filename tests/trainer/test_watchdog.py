@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.test_store import make_run
+from trainer import watchdog
 from trainer.process import identity
 from trainer.pulse import PHASES, Vital
 from trainer.store import RunStore
@@ -88,6 +89,22 @@ def test_a_hang_is_recorded_of_the_trainer_that_hung_and_of_no_other(store: RunS
     store.lifecycle(run_id, "paused", "paused", exit_code=75)
     assert _record(mine, "hung")
     assert store.run(run_id).lifecycle == "paused"
+
+
+def test_a_hang_is_recorded_by_nobody_who_has_not_the_turn_to_write(
+    store: RunStore, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the guard may be at a checkpoint of the log, in which nobody may commit."""
+    run_id = make_run(store)
+    me = identity()
+    store.lifecycle(run_id, "started", "started", **me.columns())
+    mine = made(runs=str(runs), run_id=run_id, start_ticks=me.start_ticks)
+    monkeypatch.setattr(watchdog, "_BUSY_SECONDS", 0.2)
+    assert store._guard is not None
+    with store._guard.held():
+        assert not _record(mine, "hung")
+    assert store.run(run_id).lifecycle == "started"
+    assert _record(mine, "hung")
 
 
 def test_a_store_that_is_gone_is_told_by_the_answer(tmp_path: Path) -> None:

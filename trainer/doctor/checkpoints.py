@@ -132,7 +132,7 @@ def _named(run_id: str, names: Mapping[str, str]) -> str:
 
 def damaged_ones(folders: Collection[Path]) -> Iterator[Check]:
     """Damaged checkpoints that trainers put aside, and temporary files that killed ones left."""
-    damaged = [path for folder in folders for path in _files(folder, "*.damaged")]
+    damaged = [path for folder in folders for path in _files(folder, "*.damaged*")]
     if damaged:
         words = f"{plural(len(damaged), 'file')} of damaged checkpoints ({_size(damaged)}) were set aside: "
         words += listed(str(path.relative_to(path.parents[2])) for path in damaged)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from trainer.doctor.check import Check, listed
 from trainer.paths import store_file
 from trainer.room import size
-from trainer.store.connect import SCHEMA_VERSION
+from trainer.store.connect import SCHEMA_VERSION, read_only_address
+from trainer.store.damage import bad_text
 from trainer.store.guard import wal_file
 
 RESTORE = "`simclr-tui doctor --restore` puts the newest backup back"
@@ -30,7 +30,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it can't be opened.
     """
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+    return sqlite3.connect(read_only_address(path), uri=True, isolation_level=None, timeout=5.0)
 
 
 def kind_of(path: Path) -> str:
@@ -128,6 +128,7 @@ def integrity(connection: sqlite3.Connection, path: Path, *, quick: bool) -> Che
     pragma = "quick_check" if quick or file_bytes > _QUICK_ABOVE_BYTES else "integrity_check"
     try:
         found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(20)")]
+        found = [*bad_text(connection)] or found if found == ["ok"] else found
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     if found == ["ok"]:

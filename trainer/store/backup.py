@@ -41,13 +41,16 @@ class Backup:
 
 
 def backups(runs: Path) -> list[Backup]:
-    """The backups of a runs folder, the newest first, without looking into them."""
+    """The backups of a runs folder, the newest first, without looking into them.
+
+    Their names tell which is newer: times of files are lost by copying a folder, and wrong where the clock was.
+    """
     found = []
     for path in (_folder(runs) / "runs.db", _folder(runs) / "runs.previous.db"):
         with contextlib.suppress(OSError):
             status = path.stat()
             found.append(Backup(path=path, at=status.st_mtime, bytes=status.st_size))
-    return sorted(found, key=lambda one: -one.at)
+    return found
 
 
 def latest_backup(runs: Path) -> Backup | None:

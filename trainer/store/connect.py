@@ -7,6 +7,7 @@ system, where there is no WAL mode, they wait for each other up to the busy time
 """
 
 import fcntl
+import os
 import sqlite3
 import stat
 import time
@@ -18,7 +19,7 @@ from urllib.parse import quote
 
 from trainer.errors import StoreError, StoreVersionError
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
-from trainer.store.guard import WriteGuard
+from trainer.store.guard import WriteGuard, wal_file
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -30,6 +31,9 @@ BUSY_TIMEOUT_SECONDS = 30.0
 
 _HEADER_BYTES = 100
 """Of every SQLite database that is not empty (sqlite.org/fileformat.html)."""
+
+_READ_VERSION, _READ_VERSION_OF_WAL = 19, b"\x02"
+"""Where in the header it stands how a file is to be read, and what stands there in WAL mode."""
 
 _TELLING_COLUMNS = frozenset({"id", "name", "kind", "config", "lifecycle", "lifecycle_at", "created_at"})
 """Of `runs` since the first schema; a table of that name without them is another program's."""
@@ -48,10 +52,9 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
         StoreVersionError: it was made by a newer version.
     """
     _check_plain(path)
-    address = f"file:{quote(str(path))}?mode=ro"
     try:
         connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, timeout=timeout_seconds, check_same_thread=False
+            read_only_address(path), uri=True, isolation_level=None, timeout=timeout_seconds, check_same_thread=False
         )
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
@@ -66,6 +69,26 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
         connection.close()
         raise
     return connection
+
+
+def read_only_address(path: Path) -> str:
+    """The URI by which SQLite opens a store to read it."""
+    return f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if is_frozen(path) else "")
+
+
+def is_frozen(path: Path) -> bool:
+    """Whether a store is at rest where this process can write nothing: another person's, or on a read-only disk.
+
+    To read one in WAL mode SQLite makes files beside it, so that it can only be opened as one that nobody changes
+    (sqlite.org/wal.html, "Read-Only Databases"). Who holds such a connection does not see what others write later.
+    """
+    try:
+        if os.access(path.parent, os.W_OK) or os.path.lexists(wal_file(path)):
+            return False
+        with path.open("rb") as file:
+            return file.read(_HEADER_BYTES)[_READ_VERSION : _READ_VERSION + 1] == _READ_VERSION_OF_WAL
+    except OSError:
+        return False
 
 
 def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
@@ -255,9 +278,9 @@ def immediate(
     """
     with guard.held() if guard else nullcontext():
         try:
+            if connection.in_transaction:  # one whose end failed too, on a disk that stayed full
+                connection.execute("ROLLBACK")
             with _synchronous(connection, full=durable):
-                if connection.in_transaction:  # one whose end failed too, on a disk that stayed full
-                    connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection

@@ -14,10 +14,10 @@ START_SECONDS = 3.0
 
 
 def find_damage(connection: sqlite3.Connection, *, seconds: float | None = None) -> str | None:
-    """What SQLite's quick_check says against a database, or None where it says nothing or was cut off.
+    """What is wrong with a database, or None where nothing is found or the search was cut off.
 
-    quick_check walks every page and row, and leaves out only the comparison of indexes with their tables
-    (sqlite.org/pragma.html#pragma_quick_check).
+    SQLite's quick_check walks every page and row, and leaves out only the comparison of indexes with their tables
+    (sqlite.org/pragma.html#pragma_quick_check). It takes any bytes for text.
 
     Args:
         connection: outside a transaction.
@@ -26,6 +26,7 @@ def find_damage(connection: sqlite3.Connection, *, seconds: float | None = None)
     with interrupted_after(connection, seconds):
         try:
             found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+            found = [*bad_text(connection)] or found if found == ["ok"] else found
         except sqlite3.OperationalError as error:
             # Cut off, or a passing trouble of the disk or of a lock, of which the next read tells.
             return str(error) if is_damage(error) else None
@@ -33,6 +34,43 @@ def find_damage(connection: sqlite3.Connection, *, seconds: float | None = None)
             return str(error)
     lines = (" ".join(line.replace("*** in database main ***", "").split()) for line in found)
     return None if found == ["ok"] else "; ".join(lines)[:300]
+
+
+def bad_text(connection: sqlite3.Connection) -> Iterator[str]:
+    """A sentence for each column of text in which something is no text, as a flipped bit leaves it. Reads only.
+
+    Raises:
+        sqlite3.Error: the tables can't be read.
+    """
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = [
+        (table, row[1])
+        for table in tables
+        for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")
+        if str(row[2]).upper() == "TEXT"
+    ]
+    before = connection.text_factory
+    connection.text_factory = bytes
+    try:
+        for table, column in columns:
+            query = f"SELECT DISTINCT {_quoted(column)} FROM {_quoted(table)}"
+            if not all(_is_text(row[0]) for row in connection.execute(query)):
+                yield f"column {column} of table {table} has text that is none"
+    finally:
+        connection.text_factory = before
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _is_text(value: object) -> bool:
+    try:
+        if isinstance(value, bytes):
+            value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @contextmanager

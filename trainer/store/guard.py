@@ -9,6 +9,7 @@ less long than SQLite's own busy handler would, whose naps grow to a tenth of a 
 
 import contextlib
 import fcntl
+import math
 import os
 import random
 import sqlite3
@@ -26,6 +27,10 @@ CHECKPOINT_BYTES = 4 * 2**20
 LOOK_SECONDS = 1.0
 LOOK_COMMITS = 256
 """How long, and over how many commits of a connection, the size of the log is not looked at."""
+
+IN_VAIN_SECONDS = 0.5
+"""How long a turn is waited for after one that did not come, until one does: beside a trainer that was stopped in the
+middle of a write the others go on training."""
 
 _SHORTEST_NAP_SECONDS = 0.0002
 _LONGEST_NAP_SECONDS = 0.005
@@ -78,8 +83,9 @@ class WriteGuard:
         there is no write-ahead log and SQLite's own locks do."""
         self.path = path
         self._lock_path = path.with_suffix(".write.lock")
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._is_idle = is_shared_by_machines
+        self._has_waited_in_vain = False
         self._commits = 0
         self._looked_at = time.monotonic()
 
@@ -94,7 +100,7 @@ class WriteGuard:
             yield
             return
         try:
-            descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = self._open()
         except OSError as error:
             raise StoreError(
                 f"{self._lock_path} cannot be opened ({error.strerror}); check the folder's permissions and its disk"
@@ -109,23 +115,33 @@ class WriteGuard:
         finally:
             os.close(descriptor)
 
+    def _open(self) -> int:
+        try:
+            return os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            # Somebody else's, who made it while the store was everybody's: on a local disk reading is enough for flock.
+            return os.open(self._lock_path, os.O_RDONLY)
+
     def _wait(self, descriptor: int) -> None:
-        deadline = time.monotonic() + self._timeout_seconds
+        waits_seconds = min(self.timeout_seconds, IN_VAIN_SECONDS if self._has_waited_in_vain else math.inf)
+        deadline = time.monotonic() + waits_seconds
         nap = _SHORTEST_NAP_SECONDS
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
+                    self._has_waited_in_vain = True
                     raise StoreError(
                         f"{self.path} could not be written: another process has held {self._lock_path.name} for "
-                        f"{self._timeout_seconds:.0f} s; look for one that is stopped (state T in `ps`) and end it"
+                        f"{self.timeout_seconds:.0f} s; look for one that is stopped (state T in `ps`) and end it"
                     ) from error
             except OSError as error:
                 raise StoreError(
                     f"{self._lock_path} cannot be locked ({error.strerror}); name a --runs-dir on a local disk"
                 ) from error
             else:
+                self._has_waited_in_vain = False
                 return
             time.sleep(nap * random.uniform(0.5, 1.0))  # so that two do not nap in step
             nap = min(1.5 * nap, _LONGEST_NAP_SECONDS)

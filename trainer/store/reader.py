@@ -135,7 +135,7 @@ class StoreReader:
     def pinned_checkpoints(self, run_id: str) -> frozenset[int]:
         """Steps whose checkpoints a person asked to keep."""
         rows = self._rows("SELECT value FROM annotations WHERE run_id = ? AND key = ?", (run_id, PIN_CHECKPOINT))
-        return frozenset(int(row[0]) for row in rows if str(row[0]).isdigit())
+        return frozenset(int(row[0]) for row in rows if str(row[0]).isdecimal())
 
     def checkpoint_failure(self, run_id: str) -> Event | None:
         """The event of a checkpoint that could not be written, where none has been written since."""

@@ -40,6 +40,12 @@ class RunStore(StoreReader):
         self._check_process()
         return immediate(self.connection, durable=durable, guard=self._guard)
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Let writes wait so long for those of others, instead of BUSY_TIMEOUT_SECONDS."""
+        self.connection.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}")
+        if self._guard is not None:
+            self._guard.timeout_seconds = seconds
+
     def create_run(
         self,
         *,
@@ -232,7 +238,7 @@ class RunStore(StoreReader):
         with self._write() as connection:
             connection.execute(
                 "UPDATE commands SET taken_at = ?, outcome = ? WHERE run_id = ? AND taken_at IS NULL AND at < ?",
-                (now, outcome, run_id, now + 1 if before is None else before),
+                (now, outcome, run_id, math.inf if before is None else before),
             )
 
     def _put(self, table: str, row: dict[str, Any]) -> None:

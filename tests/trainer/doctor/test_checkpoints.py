@@ -121,6 +121,7 @@ def test_what_was_set_aside_and_what_was_cut_off_is_listed(runs: Path) -> None:
     assert list(damaged_ones([runs / run_id])) == []
     (folder / "step-2.json.damaged").write_text("{}")
     (folder / "step-2-00000000.pt.damaged").write_bytes(b"x" * 2048)
+    (folder / "step-2-00000000.pt.damaged-2").write_bytes(b"x")
     (folder / "step-3-00000000.pt.tmp").write_bytes(b"x")
     aside, halves = damaged_ones([runs / run_id])
     assert (aside.level, halves.level) == ("warn", "ok")
