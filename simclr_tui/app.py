@@ -102,7 +102,9 @@ class DashboardApp(App[str]):
 
     @property
     def main_screen(self) -> MainScreen | None:
-        """The main screen, whatever lies above it."""
+        """The main screen, whatever lies above it; None once the app goes, which takes the screen apart bit by bit."""
+        if not self.is_running:
+            return None
         return next((screen for screen in self.screen_stack if isinstance(screen, MainScreen)), None)
 
     def on_polled(self, message: Polled) -> None:

@@ -81,7 +81,9 @@ class Branch:
             if self.checkpoint is not None:
                 check_start(self.run, self.checkpoint, config, fresh_optimizer=fresh)
         except ConfigError as error:
-            return f"{error.setting.replace('_', '-')}: {error.reason}".replace("give --fresh-", "write fresh-")
+            reason = error.reason.replace("give --fresh-", "write fresh-")
+            reason = reason.replace("an earlier --step", "choose an earlier checkpoint")
+            return f"{error.setting.replace('_', '-')}: {reason}"
         except UsageError as error:
             return str(error)
         return ""

@@ -22,7 +22,8 @@ from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
 from trainer.queue import line
 from trainer.state import run_state, was_stopped
-from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_frozen, is_passing
+from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
+from trainer.store.frozen import is_frozen
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 

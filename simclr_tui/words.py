@@ -36,6 +36,8 @@ _NEXT = {
 _HEARTBEAT_SECONDS = 10.0
 """A process that holds its run and gave none for so long can't write its store, or is stuck as a whole."""
 
+_NO_END = "end known after its first epoch"
+
 _DOING: Mapping[str, Part] = {
     "loading": "loading images",
     "starting workers": "starting workers",
@@ -72,7 +74,7 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
         parts.append(f" · {stall_words(row, now)}")
     elif row.is_live and row.state != "starting":
         end = end_words(row, curves, now)
-        parts.append("" if end == doing else f" · {end}")
+        parts.append("" if end == doing or (doing and end == _NO_END) else f" · {end}")
     elif row.state in _NEXT:
         left = curves.seconds_left(row.run)
         parts.append(f" · {duration(left)} left" if left else "")
@@ -127,7 +129,7 @@ def end_words(row: RunRow, curves: Curves, now: float) -> str:
         return f"since {clock(row.run.lifecycle_at)}"
     left = curves.seconds_left(row.run)
     if left is None:
-        return "end known after its first epoch"
+        return _NO_END
     if left <= 0:
         return "evaluating"
     return f"ends {moment(now + left, now)} (in {duration(left)})"

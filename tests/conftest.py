@@ -1,11 +1,13 @@
 """Fixtures that every test may use: a runs folder and a store that is closed again."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from trainer.paths import store_file
 from trainer.store import RunStore
 
 # Two test processes with two threads each would wait for each other most of the time. Before torch is imported.
@@ -27,9 +29,20 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with nothing in it: making one waits for the disk longer than copying one, and most tests have one."""
+    runs = tmp_path_factory.mktemp("empty") / "runs"
+    RunStore.open(runs).close()
+    return store_file(runs)
+
+
 @pytest.fixture
-def store(runs: Path) -> Iterator[RunStore]:
+def store(runs: Path, empty_store: Path) -> Iterator[RunStore]:
     """An empty store."""
+    runs.mkdir(parents=True, exist_ok=True)
+    if not store_file(runs).exists():
+        shutil.copyfile(empty_store, store_file(runs))
     opened = RunStore.open(runs)
     yield opened
     opened.close()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from trainer.errors import ExitCode, StoreError
+from trainer.errors import ExitCode, StoreError, StoreLostError
 from trainer.pulse import PHASES as PHASES
 from trainer.pulse import Pulse
 from trainer.signals import Signals
@@ -37,14 +37,21 @@ class Intent(Enum):
         self.message = message
         self.exit_code = exit_code
 
+    @property
+    def unsaved(self) -> str:
+        """The sentence where no checkpoint could be written at the end."""
+        how = self.message.removesuffix(" with everything saved").replace("saved and ended", "ended").rstrip(",")
+        return f"{how}; its end could not be saved, so the steps since the last checkpoint will run again"
+
 
 class EndRequested(Exception):  # noqa: N818 - it is no error: the run was asked to end and has saved itself
     """Raised where a run gives way to an intent."""
 
-    def __init__(self, intent: Intent) -> None:
-        """Args: what was asked for."""
-        super().__init__(intent.message)
+    def __init__(self, intent: Intent, *, is_saved: bool = True) -> None:
+        """Args: what was asked for, and whether nothing was done since the last checkpoint."""
         self.intent = intent
+        self.message = intent.message if is_saved else intent.unsaved
+        super().__init__(self.message)
 
 
 _INTENTS: dict[int, Intent] = {
@@ -153,7 +160,7 @@ class Control:
         while time.monotonic() < deadline:
             signalled = self.signalled()
             if signalled is not None:
-                raise EndRequested(signalled)
+                raise EndRequested(signalled, is_saved=False)
             self.beat()
             time.sleep(0.1)
 
@@ -175,17 +182,20 @@ class Control:
             raise EndRequested(intent)
         self.beat()
 
-    def end(self, intent: Intent) -> None:
-        """Record that the run gave way. Commits durably; a full disk leaves it to the lock to tell."""
+    def end(self, intent: Intent, message: str = "") -> None:
+        """Record that the run gave way, in other words than the intent's where some are given. Commits durably.
+
+        A full disk leaves it to the lock to tell.
+        """
         try:
             self._store.take_commands(self._run_id, intent.lifecycle)
             self._store.lifecycle(
                 self._run_id,
                 intent.lifecycle,
-                intent.message,
+                message or intent.message,
                 level="warning" if intent.lifecycle == "interrupted" else "info",
                 exit_code=int(intent.exit_code),
             )
-        except StoreError as error:
+        except (StoreError, StoreLostError) as error:
             with contextlib.suppress(OSError):
                 print(f"the end of the run could not be recorded: {error}", flush=True)  # noqa: T201

@@ -2,9 +2,11 @@
 
 import ctypes
 import importlib.metadata
+import math
 import os
 import platform
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import torch
 
 from trainer.errors import ConfigError
 
+_PAGES_SECONDS = 60.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -120,6 +123,25 @@ def _keep_freed_pages() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+class PageReturner:
+    """Gives freed memory back to the system now and then: what an evaluation needed for a moment is not kept for days.
+
+    glibc does so by itself only as long as `mallopt` was not told otherwise. A C library without malloc_trim is left
+    alone. Changes no result.
+    """
+
+    def __init__(self) -> None:
+        """The first call gives back at once."""
+        self._at = -math.inf
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+    def __call__(self) -> None:
+        """Give back, at most once a minute: the pages have to be zeroed when they are asked for again."""
+        if self._trim is not None and time.monotonic() - self._at >= _PAGES_SECONDS:
+            self._at = time.monotonic()
+            self._trim(0)
 
 
 def choose_device(text: str) -> torch.device:

@@ -69,6 +69,7 @@ def change_settings(store: RunStore, run: Run, changes: Mapping[str, Any], accep
     if not results:
         store.update_and_tell(run.id, "settings", messages[0], config=after.to_json())
         return store.run(run.id)
+    _refuse_nothing_left(store, run, after)
     _refuse_steps_of_their_own(store, run, results[0], at_step)
     _rewrite_manifests(store.runs_path, run, after)
     words = described(before, after, results)
@@ -126,6 +127,21 @@ def _refusal(run: Run, before: PretrainConfig, after: PretrainConfig, name: str,
         f"with `simclr-tui resume {run.id} {accept} {options}`"
     )
     return ConfigError(field.name, f"{reason}{f' ({rate})' if rate else ''}; {ways}")
+
+
+def _refuse_nothing_left(store: RunStore, run: Run, after: PretrainConfig) -> None:
+    """See that the run does not end before the place that it has reached.
+
+    Raises:
+        ConfigError: its newest checkpoint is in a later epoch.
+    """
+    reached = max((row.epoch for row in store.checkpoints(run.id)), default=0)
+    if after.epochs < reached:
+        raise ConfigError(
+            "epochs",
+            f"{run.name} is in epoch {reached:,} already, so that {after.epochs:,} leave nothing to train; give "
+            f"{reached:,} or more, or fork it from one of those that `simclr-tui checkpoints {run.id}` lists",
+        )
 
 
 def _refuse_steps_of_their_own(store: RunStore, run: Run, name: str, at_step: int) -> None:

@@ -7,6 +7,7 @@
     │   └── DataError            2   a data set is missing, broken or of the wrong shape
     ├── StoreError               1   the run store cannot be opened, read or written
     │   └── StoreVersionError    1   the store was made by a newer version
+    ├── StoreLostError           1   the store's files went away while it was open
     ├── CheckpointError          1   no checkpoint verifies, or one cannot be written
     ├── NonFiniteError           1   the loss or its gradient is not finite
     └── BusyError               75   another trainer holds the run; try again
@@ -66,6 +67,13 @@ class StoreError(TrainerError):
 
 class StoreVersionError(StoreError):
     """The store was made by a newer version of this program."""
+
+
+class StoreLostError(TrainerError):
+    """The store's files were removed, replaced or emptied while it was open.
+
+    No StoreError, which a trainer survives: going on would write what nobody can ever read.
+    """
 
 
 class CheckpointError(TrainerError):

@@ -77,7 +77,7 @@ def is_end(parent: Run, checkpoint: Manifest | Checkpoint) -> bool:
         return True
     per_epoch = parent.steps_per_epoch
     return (
-        checkpoint.reason in ("milestone", "best")
+        checkpoint.reason in ("milestone", "best", REASON)
         and bool(per_epoch)
         and checkpoint.step == checkpoint.epoch * (per_epoch or 0)
     )

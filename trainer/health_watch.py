@@ -171,10 +171,13 @@ class HealthWatch:
                 by_step.setdefault(at, {})[name] = value
         untrained = by_step.pop(0, None)
         latest = epochs[-1] if epochs else {}
+        # A fork has rows of its own epochs alone, and they go on with its parent's numbers.
+        begun = [] if epochs else store.steps(run_id, limit=1)
+        closed = latest["epoch"] if epochs else begun[0]["epoch"] - 1 if begun else 0
         probe = self._probe()
         return Facts(
             method=config.method,
-            epoch=len(epochs),
+            epoch=closed,
             epochs=config.epochs,
             steps=step,
             batch_size=config.batch_size,
@@ -196,7 +199,7 @@ class HealthWatch:
             health=[by_step[at] for at in sorted(by_step)],
             untrained=untrained,
             health_images=self._count,
-            waiting=_waiting(latest if recent_loss is None else store.epoch_means(run_id, len(epochs) + 1)),
+            waiting=_waiting(latest if recent_loss is None else store.epoch_means(run_id, closed + 1)),
             views_identical=self._views_identical,
             parameters_shared=self._parameters_shared,
             images_distinct=self._images_distinct,

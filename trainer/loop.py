@@ -5,12 +5,12 @@ It begins wherever the state says, in the middle of an epoch too, and leaves it 
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.config import PretrainConfig
 from trainer.control import EndRequested, Intent
-from trainer.device import Machine
+from trainer.device import Machine, PageReturner
 from trainer.errors import NonFiniteError, StoreError
 from trainer.guard import first_spoilt
 from trainer.health_watch import HealthWatch
@@ -41,6 +41,8 @@ class Training:
     measure_epoch: Callable[[SimCLRModel, int], dict[str, Any]]
     """Scores the model at the end of an epoch: columns of `epochs`."""
     health: HealthWatch
+    give_back_pages: Callable[[], None] = field(default_factory=PageReturner)
+    """Called when an epoch has been scored."""
 
     @property
     def total_steps(self) -> int:
@@ -139,6 +141,7 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
                 figures = training.measure_epoch(state.scored_model, epoch)
                 if training.health.due(epoch):
                     training.health.measure(state.scored_model, step=state.step)
+                training.give_back_pages()
                 return figures
         except EndRequested as end:
             _give_way(training, state, epoch, end.intent)
@@ -204,7 +207,7 @@ def _give_way(training: Training, state: TrainState, epoch: int, intent: Intent)
             f"{intent.name.lower()} refused, since no checkpoint could be written; free some space and ask again",
         )
         return
-    raise EndRequested(intent)
+    raise EndRequested(intent, is_saved=saved)
 
 
 def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_top1: float | None = None) -> bool:

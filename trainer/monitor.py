@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from trainer.errors import StoreError
+from trainer.errors import StoreError, StoreLostError
 from trainer.gpu import Sampler
 from trainer.pulse import Pulse
 from trainer.store.backup_timer import BackupTimer
@@ -48,7 +48,7 @@ class Monitor:
                     store = store or RunStore.open(self._runs)
                     store.beat(self._run_id, self._sampler.sample())
                     self._note_progress(store)
-                except StoreError:
+                except (StoreError, StoreLostError):
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
         finally:
             if store is not None:

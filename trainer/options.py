@@ -49,6 +49,8 @@ class OptionParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one sentence and end the process with the exit code of wrong usage."""
         sentence = message.removeprefix("argument ")
+        if "not allowed with argument" in sentence:
+            sentence = sentence.replace("with argument", "with") + "; give one of them"
         self.exit(ExitCode.USAGE, f"simclr-tui: {sentence}\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

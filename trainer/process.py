@@ -6,6 +6,7 @@ but closing any descriptor of the file in the holding process frees them, so the
 everybody else asks with F_GETLK and never takes it.
 """
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -95,9 +96,20 @@ class RunLock:
 
 @contextmanager
 def making_runs(runs: Path) -> Iterator[None]:
-    """Let one process at a time look for a run by its name and make it, so that two don't make it twice."""
-    with (runs / "runs.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Let one process at a time look for a run by its name and make it, so that two don't make it twice.
+
+    Raises:
+        StoreError: the lock can't be used, as in another person's folder.
+    """
+    path = runs / "runs.lock"
+    with contextlib.ExitStack() as opened:
+        try:
+            fcntl.flock(opened.enter_context(path.open("a")), fcntl.LOCK_EX)
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be locked ({error.strerror}); check the folder's permissions, or name another "
+                "--runs-dir"
+            ) from error
         yield
 
 

@@ -202,7 +202,7 @@ def _words(newest: Manifest, checkpoints: int, pinned: int, *, is_new: bool) -> 
         return f"{noun} that the store did not know announced anew"
     loss = newest.summary.get("loss")
     last = f"; the last loss was {loss:.4g}" if is_number(loss) else ""
-    return f"rebuilt from {noun}; steps before step {newest.step} are in its weights and no longer in the store{last}"
+    return f"rebuilt from {noun}; steps up to {newest.step} are in its weights and no longer in the store{last}"
 
 
 def _run_row(newest: Manifest) -> dict[str, Any]:

@@ -184,7 +184,8 @@ def report_text(report: StepReport) -> str:
 def _repeated(report: StepReport) -> str:
     if not report.compared:
         return ""
-    return f"; of {report.compared:,} steps before it {report.same:,} have the recorded loss bit for bit"
+    steps = "1 step" if report.compared == 1 else f"{report.compared:,} steps"
+    return f"; of {steps} before it {report.same:,} with the recorded loss bit for bit"
 
 
 def _layer_lines(report: StepReport) -> Iterable[str]:

@@ -22,7 +22,7 @@ from trainer.control import Control, EndRequested, intent_of
 from trainer.device_lock import DeviceLock
 from trainer.devices import CPU
 from trainer.drift import change_settings
-from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
+from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
 from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.options import OptionParser, add_settings, given
@@ -215,9 +215,9 @@ def _hold(
 
 def _give_way(job: Job, end: EndRequested) -> int:
     """Record that the run ends because it was asked to; the exit code."""
-    job.control.end(end.intent)
+    job.control.end(end.intent, end.message)
     job.reporter.close()
-    job.reporter.note(f"{end.intent.message}; `simclr-tui resume {job.run.id}` goes on")
+    job.reporter.note(f"{end.message}; `simclr-tui resume {job.run.id}` goes on")
     return end.intent.exit_code
 
 
@@ -231,7 +231,7 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
     except Exception as error:
         asked = control.signalled()
         if asked is not None and _is_lost_worker(error):  # a supervisor that ends a job may end its workers first
-            control.end(asked)
+            control.end(asked, asked.unsaved)
             return asked.exit_code
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
@@ -275,7 +275,7 @@ def _fail(job: Job, error: Exception) -> int:
             traceback.print_exception(error)
     try:
         job.store.lifecycle(job.run.id, "failed", message, level="error", exit_code=int(code))
-    except StoreError as second:
+    except (StoreError, StoreLostError) as second:
         _complain(str(second))
     job.reporter.close()
     _complain(message)

@@ -1,6 +1,7 @@
 """Versions, paths, and how SQLite and the store are."""
 
 import platform
+import textwrap
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("torch", "torchvision", "kornia", "textual", "sqlite-utils")
 _NAME_WIDTH = 14
+_TEXT_WIDTH = 70
+"""The window is that wide without its frame and a scroll bar."""
 
 
 class AboutScreen(ModalScreen[None]):
@@ -52,7 +55,16 @@ def about(runs: Path) -> Content:
     """Everything that the window says. Reads the disk."""
     parts: list[Part] = []
     for name, words in _lines(runs):
-        parts += [(f"{name:<{_NAME_WIDTH}}", "bold"), f"{words}\n"]
+        indent = " " * _NAME_WIDTH
+        said = textwrap.fill(
+            words,
+            _TEXT_WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        parts += [(f"{name:<{_NAME_WIDTH}}", "bold"), f"{said[_NAME_WIDTH:]}\n"]
     parts.append("\n`simclr-tui doctor` looks at all of it, and says what to do.")
     return Content.assemble(*parts)
 

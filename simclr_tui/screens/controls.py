@@ -51,11 +51,11 @@ class RunControls(_Base):
 
     def action_resume(self) -> None:
         """Resume the cursor's run."""
-        row = self._allowed("resume")
+        row = self.board.cursor
         if row is not None and row.turn is not None:
             held = "h lets it take its turn" if row.turn.is_held else "< moves it sooner"
             self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, p takes it out")
-        elif row is not None:
+        elif (row := self._allowed("resume")) is not None:
             self._start(partial(self.dashboard.actions.resume, row.run.id))
 
     def action_evaluate(self) -> None:

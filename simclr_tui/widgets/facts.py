@@ -35,21 +35,21 @@ class RunFacts(Widget):
         from trainer.options import show
 
         run = self.row.run
-        parts: list[Part] = [settings_words(self.row), "\n"]
+        parts = self._troubles(self.row)
         if run.parent_run_id is not None:
             known = self.forked_from
             name = known.run.name if known is not None else "a run that is not here any more"
             where = f" ({run.parent_run_id}) at step {count(run.parent_step)}\n"
             parts += [("forked from ", MUTED), (name, "bold"), where]
-        parts += self._troubles(self.row)
+        machine = f"{run.device or 'no device yet'} · {run.host or 'no host yet'}"
+        exactness = "not promised" if is_inexact(run) else run.exactness or "not known yet"
+        parts.append((f"{machine} · exactness {exactness}\n", MUTED))
         changed = changed_settings(run)
-        parts += [(f"differs from {recipe_name(run)}: {'' if changed else 'nothing'}\n", MUTED)]
+        parts += [(f"differs from {recipe_name(run)}: {'' if changed else 'nothing'}", MUTED)]
         for one in changed:
             parts += [(one.name.replace("_", "-"), "bold"), f" {show(one.value)} "]
             parts.append((f"({show(one.usual)})   ", MUTED))
-        machine = f"{run.device or 'no device yet'} · {run.host or 'no host yet'}"
-        exactness = "not promised" if is_inexact(run) else run.exactness or "not known yet"
-        parts += ["\n" if changed else "", (f"{machine} · exactness {exactness}", MUTED)]
+        parts += ["\n", (settings_words(self.row), MUTED)]
         return Content.assemble(*parts)
 
     def _troubles(self, row: RunRow) -> list[Part]:

@@ -47,18 +47,18 @@ class RunSummary(Widget):
     def _lines(self) -> Content:
         if not self.drawn:
             return Content("")
-        one, width, now = self.drawn[0], self.size.width, time.time()
-        lines = [Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))]
-        problem = Content.styled(self._problem(one, now), "$error")
+        one, width, now = self.drawn[0], max(1, self.size.width), time.time()
+        status = Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))
         learning = Content.assemble(*learning_line(one.row, one.curves, width))
+        problem = Content.styled(self._problem(one, now), "$error")
         if len(self.drawn) > 1:
-            lines += [problem or learning, self._legend()]
-        elif problem.cell_length > width and one.row.state == "failed" and width > 0:
-            # All of a sentence that says what to do, rather than half of it and how well the run had learnt.
-            first = problem.wrap(width)[0]
-            lines += [first, problem[len(first.plain) :]]
+            rest = [problem or learning, self._legend()]
+        elif one.row.state == "failed" and problem.cell_length > width:
+            rest = _in_two(problem, width)  # what to do stands at its end
         else:
-            lines += [learning, problem or self._about(one)]
+            rest = [learning, problem or self._about(one)]
+        lines = _in_two(status, width) if one.row.state == "stalled" and status.cell_length > width else [status]
+        lines += rest[len(lines) - 1 :]
         return Content("\n").join(line.truncate(width, ellipsis=True) for line in lines)
 
     def _problem(self, one: Drawn, now: float) -> str:
@@ -83,3 +83,9 @@ class RunSummary(Widget):
         for one in self.drawn:
             parts += [(f"{one.sign} {one.row.run.name}", f"${one.ink}"), "   "]
         return Content.assemble(*parts)
+
+
+def _in_two(text: Content, width: int) -> list[Content]:
+    """A text over two lines, whatever is too much for them at the end of the second."""
+    first, *others = (line.rstrip() for line in text.wrap(width))
+    return [first, Content(" ").join(others)]

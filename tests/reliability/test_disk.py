@@ -5,6 +5,7 @@ The negative control writes a checkpoint in place, as torch.save does.
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,23 +40,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     """It stays full over checkpoints and the ends of epochs, and the log lies on it too."""
     runs = small_disk / "runs"
-    trainer = Trainer(runs, *options(epochs="30", keep_checkpoints="2"))
+    trainer = Trainer(runs, *options(epochs="12", keep_checkpoints="2"))
     until(lambda: (runs / "runs.db").exists())
     store = RunStore.open(runs)
     until(lambda: bool(store.runs()) and bool(store.checkpoints(newest_run(runs))))
     run_id = newest_run(runs)
     filler = small_disk / "filler"
     fill(filler)
-    time.sleep(8)
+    time.sleep(6)  # longer than what must not be left out waits for its next try
     assert trainer.process.is_alive(), trainer.said()
     assert checkpoint.steps_on_disk(checkpoint_dir(runs, run_id))
     reached = store.last_step(run_id)
-    assert reached < 240
+    assert reached < 96
     filler.unlink()
     assert trainer.wait() == 0, trainer.said()
     assert "Traceback" not in trainer.said()
     calm = tmp_path / "calm"
-    calm_id = run_to_end(calm, *options(epochs="30", checkpoint_seconds="600"))
+    calm_id = run_to_end(calm, *options(epochs="12", checkpoint_seconds="600"))
     assert steps(runs, run_id) == steps(calm, calm_id)
     assert scores(runs, run_id) == scores(calm, calm_id)
     assert store.checkpoints(run_id)[0].reason == "final"
@@ -185,6 +186,24 @@ def test_a_pause_on_a_full_disk_is_refused_and_training_goes_on(small_disk: Path
     store.request(run_id, "pause")
     assert trainer.wait() == 75
     assert checkpoint.steps_on_disk(checkpoint_dir(runs, run_id))[0] == store.last_step(run_id)
+    store.close()
+
+
+def test_a_sigterm_on_a_full_disk_ends_the_run_and_does_not_say_that_all_is_saved(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    runs = small_disk / "runs"
+    trainer = Trainer(runs, *options(epochs="500", checkpoint_seconds="600"), log=tmp_path / "trainer.log")
+    until(lambda: (runs / "runs.db").exists())
+    store = RunStore.open(runs)
+    until(lambda: bool(store.runs()) and store.last_step(newest_run(runs)) >= 1)
+    run_id = newest_run(runs)
+    fill(small_disk / "filler", leave=400_000)
+    os.kill(trainer.pid, signal.SIGTERM)
+    assert trainer.wait() == 143
+    (last,) = [event for event in store.events(run_id=run_id) if event.kind == "interrupted"]
+    assert last.message.startswith("ended by SIGTERM; its end could not be saved, so the steps since the last")
+    assert "everything saved" not in (tmp_path / "trainer.log").read_text()
     store.close()
 
 

@@ -276,11 +276,6 @@ def test_whatever_is_done_to_a_run_its_state_is_right_and_no_bit_is_lost() -> No
     walk(Lifecycle())
 
 
-@pytest.mark.timeout(300)
-def test_what_hypothesis_thinks_of_leaves_its_state_right_too() -> None:
-    drive(2, 6)
-
-
 @pytest.mark.reliability
 @pytest.mark.timeout(600)
 def test_six_lives_of_a_run_leave_its_state_right_and_no_bit_lost() -> None:

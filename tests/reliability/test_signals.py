@@ -28,9 +28,7 @@ def begun(runs: Path, store: RunStore) -> str:
     return newest_run(runs)
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "count"), [(signal.SIGTERM, 143, "2"), (signal.SIGINT, 130, "0"), (signal.SIGINT, 130, "2")]
-)
+@pytest.mark.parametrize(("number", "code", "count"), [(signal.SIGTERM, 143, "2"), (signal.SIGINT, 130, "0")])
 def test_a_signal_saves_ends_and_the_run_goes_on_exactly(
     runs: Path, store: RunStore, tmp_path: Path, number: int, code: int, count: str
 ) -> None:

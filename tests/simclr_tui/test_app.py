@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.app import DashboardApp
+from simclr_tui.messages import Polled, PollFailed
 from simclr_tui.screens.main import MainScreen
+from simclr_tui.widgets.header import Header
 from simclr_tui.widgets.run_table import RunTable
 from tests.simclr_tui.support import Holder, add_run, screen_text, toasts, wait_for_text, wait_until
 from tests.simclr_tui.test_feed import LOCK_ALL
@@ -49,6 +51,19 @@ async def test_the_frame_at_120_by_36_shows_runs_the_cursors_run_its_charts_and_
         assert "n new" in lines[-1]
         assert "q quit" in lines[-1]
         assert "p pause" not in lines[-1], "a finished run can't be paused"
+
+
+async def test_what_is_read_while_the_app_goes_is_dropped(
+    runs: Path, some_runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll may end when the screen is half taken apart."""
+    app = DashboardApp(runs)
+    async with app.run_test(size=(80, 24)):
+        header = board_screen(app).query_one(Header)
+        monkeypatch.setattr(app, "_running", False)  # as it is from the beginning of the end on
+        await header.remove()
+        app.on_polled(Polled(at=0.0, rows=None, events=(), device=None, curves=()))
+        app.on_poll_failed(PollFailed("locked"))
 
 
 async def test_the_frame_at_80_by_24_shows_one_pane_and_one_chart_at_a_time(

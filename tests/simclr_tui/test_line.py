@@ -69,10 +69,10 @@ async def test_runs_are_queued_moved_held_and_released_by_keys(runs: Path, app: 
         app.draft.name = "second"
         await pilot.press("f6")
         await wait_until(pilot, lambda: not isinstance(app.screen, NewRunScreen), seconds=60)
-        await wait_for_text(pilot, "second", "number 2 in line for the CPU", "starts by itself", seconds=60)
+        await wait_for_text(pilot, "second", "number 2 in line for the CPU", "waits in line, and", seconds=60)
         assert "r resume" not in screen_text(app).splitlines()[-1], "it starts by itself"
         await pilot.press("r")
-        await wait_until(pilot, lambda: "second waits in line already and starts by itself; < moves" in toasts(app))
+        await wait_until(pilot, lambda: "second waits in line already and starts by itself" in toasts(app))
         assert names_in_line(runs) == [("resting", False), ("second", False)]
         await pilot.press("less_than_sign")
         await wait_for_text(pilot, "number 1 in line for the CPU")

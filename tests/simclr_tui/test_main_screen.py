@@ -1,5 +1,6 @@
 """Keys of the main screen."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,16 @@ async def test_a_long_reason_of_a_failure_is_shown_in_two_lines_to_its_end(
         await pilot.resize_terminal(80, 24)
         await pilot.press("enter")
         await wait_for_text(pilot, "hung: no progress", "from the last checkpoint")
+
+
+async def test_what_a_stalled_run_needs_is_shown_to_its_end(runs: Path, some_runs: dict[str, str]) -> None:
+    app = DashboardApp(runs, select=some_runs["resting"])
+    with Holder(runs, some_runs["resting"]) as holder:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await wait_for_text(pilot, "resting")
+            await pilot.press("enter")
+            holder.process.send_signal(signal.SIGSTOP)
+            await wait_for_text(pilot, "stalled · epoch 9/15", f"kill -CONT {holder.process.pid}", "demo · shapes")
 
 
 @pytest.mark.parametrize("size", [SIZE, (80, 24)])

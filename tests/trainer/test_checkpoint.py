@@ -312,6 +312,22 @@ def test_a_removed_checkpoint_is_gone_with_its_manifest(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted([kept.path, kept.manifest])
 
 
+def test_a_checkpoint_is_removed_with_its_manifest_first_and_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between any two of the calls announces nothing that is not there, after a power cut either."""
+    saved, calls, unlink = save(tmp_path, 1), [], Path.unlink
+
+    def noting(path: Path, *, missing_ok: bool = False) -> None:
+        calls.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noting)
+    monkeypatch.setattr(checkpoint, "sync_folder", calls.append)
+    checkpoint.remove(tmp_path, 1)
+    assert calls == [saved.manifest, tmp_path, saved.path]
+
+
 def test_a_step_set_aside_twice_keeps_both(tmp_path: Path) -> None:
     contents = []
     for value in (1.0, 2.0, 3.0):

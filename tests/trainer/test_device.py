@@ -143,3 +143,17 @@ def test_the_device_may_be_changed_on_resume_and_the_number_of_threads_may_not()
     config = PretrainConfig()
     assert dataclasses.replace(config, device="cpu").digest() == config.digest()
     assert dataclasses.replace(config, threads=7).digest() != config.digest()
+
+
+def test_what_was_needed_for_a_moment_is_given_back_to_the_system() -> None:
+    """In a process of its own, which is told to keep freed pages as a trainer is."""
+    code = (
+        "import torch; from trainer.device import PageReturner, prepare; prepare(device='cpu', threads=1);"
+        "rss = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20;"
+        "held = [torch.ones(2**20) for _ in range(200)]; last = torch.ones(2**18); high = rss(); del held;"
+        "kept = rss(); PageReturner()(); print(high, kept, rss())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    high, kept, after = map(float, done.stdout.split())
+    assert kept > high - 50, "the control: without it the pages stay"
+    assert after < high - 700

@@ -156,6 +156,15 @@ def test_steps_after_the_newest_checkpoint_would_be_taken_twice_and_are_not(stor
         change_settings(store, store.run(run.id), {"epochs": 800}, ["epochs"])
 
 
+def test_a_run_is_not_made_shorter_than_it_is_already(store: RunStore, run: Run) -> None:
+    """It would be called finished in the middle of an epoch, after more steps than it has in all."""
+    before = manifest_of(store, run.id, 20)
+    with pytest.raises(ConfigError, match="--epochs: first is in epoch 2 already, so that 1 leave nothing to train"):
+        change_settings(store, run, {"epochs": 1}, ["epochs"])
+    assert (store.run(run.id), manifest_of(store, run.id, 20)) == (run, before)
+    assert config_of(change_settings(store, run, {"epochs": 2}, ["epochs"])).epochs == 2
+
+
 def test_a_finished_run_stays_what_it_is_and_is_forked(store: RunStore, run: Run) -> None:
     store.lifecycle(run.id, "finished", "finished")
     with pytest.raises(

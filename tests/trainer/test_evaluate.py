@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_the_settings_that_differ(
     assert store.evaluations(store.find("a").id) == []
 
 
-def test_a_job_on_other_images_than_the_runs_is_refused(
+def test_a_job_and_training_on_other_images_than_the_runs_are_refused(
     store: RunStore, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_folder(tmp_path / "own", train=4, test=2, unlabeled=4)
@@ -148,3 +148,6 @@ def test_a_job_on_other_images_than_the_runs_is_refused(
     assert "are not those that a was trained with; put them back, or launch a new run" in capsys.readouterr().err
     assert store.run(job_id).lifecycle == "failed"
     assert len(store.evaluations(store.find("a").id)) == made == 10
+    assert main(["--runs-dir", str(runs), "--fork", "a", "--epochs=9"]) == 2
+    assert "are not those that a-fork began with; put them back, or launch a new run" in capsys.readouterr().err
+    assert store.steps(store.find("a-fork").id) == []

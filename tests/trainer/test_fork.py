@@ -107,6 +107,14 @@ def test_a_child_of_a_child_that_has_begun_takes_over_from_it_alone(store: RunSt
     assert (manifest["parent_steps_per_epoch"], manifest["fresh_optimizer"]) == (20, False)
 
 
+def test_a_child_of_a_child_that_never_began_must_have_something_left_to_train_as_well(store: RunStore) -> None:
+    run_id = new_pretrain_run(store, CONFIG, name="first")
+    write_checkpoint(store, run_id, 90, reason="final")
+    child = store.run(new_fork_run(store, store.run(run_id), {"epochs": 12}))
+    with pytest.raises(ConfigError, match="--epochs: the checkpoint of step 90 is in epoch 9 already, so that 9 leave"):
+        new_fork_run(store, child, {"epochs": 9})
+
+
 def test_the_parents_pruning_leaves_the_childs_checkpoint(store: RunStore, runs: Path) -> None:
     """With a real keeper, which deletes all but the two newest."""
     run_id = new_pretrain_run(store, PretrainConfig(keep_checkpoints=2), name="first")

@@ -19,6 +19,7 @@ from trainer.config import PretrainConfig
 from trainer.errors import CheckpointError, StoreError
 from trainer.keeper import CheckpointKeeper
 from trainer.paths import checkpoint_dir
+from trainer.room import Room
 from trainer.seal import sealed
 from trainer.store import RunStore
 
@@ -235,7 +236,10 @@ def test_killed_between_a_file_and_its_row_no_checkpoint_is_forgotten_for_good(
     for step in (1, 2):
         save(keeper, step)
     with monkeypatch.context() as patch:
-        patch.setattr(*((store, "put_checkpoint") if instant == "row written" else (checkpoint, "remove")), _killed)
+        if instant == "row written":
+            patch.setattr(store, "put_checkpoint", _killed)
+        else:
+            patch.setattr(checkpoint, "remove", _killed)
         with pytest.raises(InterruptedError):
             save(keeper, 3)
     folder = checkpoint_dir(runs, run_id)
@@ -268,6 +272,36 @@ def test_what_does_not_verify_or_is_another_runs_is_not_announced_by_the_next_tr
     assert [row.step for row in store.checkpoints(run_id)] == [3], "a reader announces nothing"
     assert make_keeper(store, runs, run_id).newest(owner=True) is not None
     assert [row.step for row in store.checkpoints(run_id)] == [3, 2]
+
+
+def test_what_is_pruned_is_taken_back_before_it_goes(
+    store: RunStore, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a crash between the two would leave a row of what is not there."""
+    run_id = make_run(store)
+    keeper = make_keeper(store, runs, run_id, keep_checkpoints=2, keep_every_epochs=0)
+    seen: list[tuple[int, list[int]]] = []
+
+    def look(_folder: Path, step: int) -> None:
+        seen.append((step, [row.step for row in store.checkpoints(run_id)]))
+
+    monkeypatch.setattr(checkpoint, "remove", look)
+    for step in (1, 2, 3):
+        save(keeper, step)
+    assert seen == [(1, [3, 2])]
+
+
+def test_a_disk_that_gets_short_while_a_run_trains_is_told_after_the_checkpoint_that_shows_it(
+    store: RunStore, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make_run(store)
+    keeper = make_keeper(store, runs, run_id)
+    save(keeper, 1)
+    assert "disk-low" not in {event.kind for event in store.events(run_id=run_id)}
+    monkeypatch.setattr(Room, "_free_bytes", lambda _: 4 * store.checkpoints(run_id)[0].bytes)
+    save(keeper, 2)
+    (warning,) = [event for event in store.events(run_id=run_id) if event.kind == "disk-low"]
+    assert (warning.level, "room for 4 more checkpoints" in warning.message) == ("warning", True)
 
 
 @given(st.floats(0.001, 600), st.floats(1, 3600))

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +15,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.test_loss_supcon import equation_2
+from trainer import loop
 from trainer.clock import RunClock
 from trainer.config import PretrainConfig
 from trainer.device import prepare
+from trainer.errors import NonFiniteError
 from trainer.guard import FiniteGuard
 from trainer.model import build_model
 from trainer.optim import averaged_model, build_optimizer
@@ -265,3 +269,26 @@ def test_a_step_reads_nothing_back(config: PretrainConfig, optimizer: str, metho
     with Reads() as reads:
         state.model(some_views()).sum().item()
     assert reads.names == {"_local_scalar_dense"}
+
+
+def test_weights_that_overflowed_are_named_and_never_saved() -> None:
+    """An update of finite gradients may overflow, and a checkpoint of it would be gone on from for good."""
+    saved: list[object] = []
+    told: list[tuple[str, int]] = []
+    training = SimpleNamespace(
+        recorder=SimpleNamespace(flush=lambda **_: None, all_committed=True),
+        keeper=SimpleNamespace(save=lambda payload, **_: saved.append(payload)),
+        job=SimpleNamespace(
+            control=SimpleNamespace(phase=lambda _: nullcontext()),
+            event=lambda kind, _message, *, level, step: told.append((f"{level}: {kind}", step)),
+        ),
+    )
+    weights = torch.tensor([1.0, 2.0])
+    state = SimpleNamespace(step=7, clock=RunClock(), payload=lambda: {"model": {"w": weights}})
+    loop._write(training, state, 1, "interval", None)  # type: ignore[arg-type]
+    assert len(saved) == 1
+    weights[1] = torch.inf
+    with pytest.raises(NonFiniteError, match=r"model\.w is not finite after step 7"):
+        loop._write(training, state, 1, "interval", None)  # type: ignore[arg-type]
+    assert len(saved) == 1
+    assert told == [("error: non-finite", 7)]

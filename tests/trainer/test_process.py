@@ -12,8 +12,18 @@ from pathlib import Path
 import pytest
 
 from trainer.errors import BusyError, StoreError
-from trainer.paths import run_dir
-from trainer.process import Identity, RunLock, identity, is_alive, lock_holder, start_ticks, wait_until_free
+from trainer.paths import log_file, run_dir
+from trainer.process import (
+    Identity,
+    RunLock,
+    identity,
+    is_alive,
+    launch,
+    lock_holder,
+    making_runs,
+    start_ticks,
+    wait_until_free,
+)
 
 RUN = "abcdefghij"
 
@@ -74,6 +84,20 @@ def test_a_forked_worker_that_lives_on_does_not_keep_the_lock(runs: Path) -> Non
         assert wait_until_free(runs, RUN, seconds=1)
 
 
+@pytest.mark.usefixtures("run_folder")
+@pytest.mark.parametrize("is_supervised", [False, True])
+def test_what_is_launched_has_a_session_of_its_own_and_no_terminal(runs: Path, is_supervised: bool) -> None:
+    """Ctrl-C, and the hang-up of a terminal that closes, go to the processes of the terminal's session."""
+    child = launch(runs, RUN, is_supervised=is_supervised)
+    try:
+        assert os.getsid(child.pid) == child.pid != os.getsid(0)
+        assert Path(f"/proc/{child.pid}/fd/0").readlink() == Path("/dev/null")
+        assert Path(f"/proc/{child.pid}/fd/1").readlink() == log_file(runs, RUN)
+    finally:
+        child.kill()
+        child.wait()
+
+
 def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(runs: Path) -> None:
     with pytest.raises(StoreError, match=r"run\.lock cannot be written"):
         RunLock(runs, RUN)
@@ -105,3 +129,13 @@ def test_start_ticks_survive_a_name_with_spaces_and_brackets(tmp_path: Path) -> 
     assert ticks >= (start_ticks(os.getpid()) or 0)
     child.kill()
     child.wait()
+
+
+def test_a_folder_in_which_no_run_can_be_made_is_told_in_a_sentence(runs: Path) -> None:
+    """As in another person's, where the lock can't be written; a folder in its place is refused by the same call."""
+    (runs / "runs.lock").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"runs\.lock cannot be locked \(Is a directory\); check"), making_runs(runs):
+        pass
+    (runs / "runs.lock").rmdir()
+    with pytest.raises(KeyError), making_runs(runs):  # what goes wrong inside is not taken for it
+        raise KeyError

@@ -131,16 +131,30 @@ def test_rows_outlast_a_store_that_cannot_be_written(store: RunStore, clock: Dev
     assert store.connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
+def test_the_median_step_stands_in_the_runs_row(store: RunStore, clock: DeviceClock) -> None:
+    """What is shown as stalled is judged by it, on other machines too."""
+    run_id = make_run(store)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    assert recorder.step_seconds is None
+    for step in (1, 2, 3):
+        recorder.add(record(clock, step))
+    recorder.flush(trained_seconds=0)
+    found = sorted(row["t_data"] + row["t_batch"] for row in store.steps(run_id))[1]
+    assert store.run(run_id).step_seconds == recorder.step_seconds == found
+
+
 def test_a_step_says_how_long_it_took(store: RunStore, clock: DeviceClock) -> None:
     import time
 
     run_id = make_run(store)
     recorder = Recorder(store, run_id, clock, resumed_after=0)
+    before = time.perf_counter()
     span = clock.begin()
     time.sleep(0.05)
     clock.end(span)
+    around = time.perf_counter() - before
     recorder.add(StepRecord(1, 1, torch.ones(5), 1e-3, 0.01, span))
     recorder.flush(trained_seconds=0)
     row: dict[str, Any] = store.steps(run_id)[0]
-    assert 0.05 <= row["t_batch"] < 0.5
+    assert 0.05 <= row["t_batch"] <= around
     assert isinstance(store.connection, sqlite3.Connection)

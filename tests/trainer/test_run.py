@@ -48,7 +48,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
         (["--name", "名前" * 20], "does not fit a line; give at most 60 printable characters"),
         (["--run", "nosuchrun0"], "no run has the id or name 'nosuchrun0'"),
         (["--run", "x", "--preset", "demo"], "a run keeps its preset and its name"),
-        (["--run", "x", "--resume-or-start", "y"], "not allowed with"),
+        (["--run", "x", "--resume-or-start", "y"], "--resume-or-start: not allowed with --run; give one of them"),
         (["--temprature", "1"], "--temprature"),
         (["--cache", "vram", "--augment", "torchvision"], "--cache: vram needs --augment kornia"),
     ],

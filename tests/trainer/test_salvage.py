@@ -45,6 +45,17 @@ def steps(path: Path) -> list[int]:
     return [row["step"] for row in rows_of(path, "steps")]
 
 
+def test_a_flipped_bit_in_text_costs_a_letter_and_in_settings_the_row(path: Path) -> None:
+    """Settings that are not as they were are no one's; a run's manifests have them whole."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET name = CAST(X'41FF' AS TEXT)")
+    (row,) = rows_of(path, "runs")
+    assert row["name"] == "A\N{REPLACEMENT CHARACTER}"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET config = CAST(X'7BFF7D' AS TEXT)")
+    assert list(rows_of(path, "runs")) == []
+
+
 def test_a_whole_store_is_read_whole(path: Path) -> None:
     assert steps(path) == list(range(1, STEPS + 1))
     assert [row["message"] for row in rows_of(path, "events")][-1] == "Größe 🎉"

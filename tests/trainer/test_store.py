@@ -92,6 +92,20 @@ def test_an_immediate_transaction_that_fails_changes_nothing(store: RunStore) ->
     assert store.run(run_id).name == "a"
 
 
+def test_nobody_comes_between_a_read_and_a_write_of_a_transaction(store: RunStore, runs: Path) -> None:
+    """Nor another program, which knows nothing of our lock file: the write lock is taken at the very start."""
+    run_id = make_run(store)
+    other = sqlite3.connect(store_file(runs), isolation_level=None, timeout=0)
+    with immediate(store.connection) as connection:
+        name = connection.execute("SELECT name FROM runs").fetchone()[0]
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("UPDATE runs SET name = 'theirs'")
+        connection.execute("UPDATE runs SET name = ?", (name + "b",))
+    other.execute("UPDATE runs SET name = name || 'c'")
+    other.close()
+    assert store.run(run_id).name == "abc"
+
+
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 300, 5000])
 def test_buckets_equal_a_slow_summary_however_the_rows_came(store: RunStore, count: int) -> None:
     """Rows come in batches of random length with gaps of NULL; a batch is even sent twice."""

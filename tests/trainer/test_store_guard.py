@@ -1,6 +1,7 @@
 """Which SQLite and which file system a store is on, and that one connection at a time writes or checkpoints."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -8,14 +9,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.trainer.test_store import make_run, step_row
-from trainer.errors import StoreError
+from trainer.errors import StoreError, StoreLostError
 from trainer.paths import store_file
+from trainer.queue import enqueue
 from trainer.store import RunStore, StoreReader, connect, filesystem, guard
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on, network_warning
 from trainer.store.guard import WriteGuard, has_wal_reset_bug, sqlite_health, wal_file
@@ -167,8 +170,33 @@ def test_a_reader_on_nfs_waits_for_a_commit_and_reads_on(runs: Path) -> None:
     store.close()
 
 
-def test_a_local_store_syncs_durable_commits_only(store: RunStore) -> None:
-    make_run(store)
+CHECKPOINT = {"step": 1, "epoch": 1, "path": "x", "bytes": 1, "sha256": "0" * 64, "reason": "interval"}
+COMMITS: dict[str, tuple[bool, Callable[[RunStore, str], object]]] = {
+    "a new run": (True, lambda store, _: make_run(store, "b")),
+    "a change of state": (True, lambda store, run_id: store.lifecycle(run_id, "started", "")),
+    "a checkpoint": (True, lambda store, run_id: store.put_checkpoint({"run_id": run_id, **CHECKPOINT})),
+    "a pin": (True, lambda store, run_id: store.pin_checkpoint(run_id, 1)),
+    "a wish": (True, lambda store, run_id: store.request(run_id, "pause")),
+    "accepted settings": (True, lambda store, run_id: store.update_and_tell(run_id, "settings", "", config="{}")),
+    "a place in line": (True, lambda store, run_id: enqueue(store, run_id, "cpu")),
+    "steps": (False, lambda store, run_id: store.append(run_id, [step_row(1)])),
+    "a heartbeat": (False, lambda store, run_id: store.beat(run_id, {})),
+}
+
+
+@pytest.mark.parametrize("what", COMMITS)
+def test_a_local_store_syncs_durable_commits_only(store: RunStore, what: str) -> None:
+    """What a person did or a later start relies on outlives a power cut; steps are taken again from a checkpoint."""
+    is_durable, commit = COMMITS[what]
+    run_id = make_run(store)
+    said: list[str] = []
+    store.connection.set_trace_callback(said.append)
+    commit(store, run_id)
+    store.connection.set_trace_callback(None)
+    begun = said.index("BEGIN IMMEDIATE")
+    assert ("PRAGMA synchronous=FULL" in said[:begun]) == is_durable
+    assert said.count("COMMIT") == 1
+    assert "PRAGMA synchronous=1" not in said[: said.index("COMMIT")]
     assert store.connection.execute("PRAGMA synchronous").fetchone()[0] == 1
     assert store.warning() is None
 
@@ -430,3 +458,22 @@ def test_the_modules_of_this_test_are_free_of_slow_imports() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert filesystem.NETWORK_FILE_SYSTEMS
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "emptied", "log removed"])
+def test_a_store_whose_files_went_away_takes_no_more_rows(runs: Path, how: str) -> None:
+    """SQLite itself goes on, into files that nobody can open any more."""
+    store = RunStore.open(runs)
+    run_id = store.create_run(kind="pretrain", name="a", config="{}")
+    path = store_file(runs)
+    if how == "replaced":
+        other = path.with_name("other.db")
+        shutil.copyfile(path, other)
+        other.replace(path)
+    elif how == "emptied":
+        os.truncate(path, 0)
+    else:
+        (wal_file(path) if how == "log removed" else path).unlink()
+    with pytest.raises(StoreLostError, match=r"was removed, replaced or emptied while it was open"):
+        store.event(run_id, "note", "nobody will read this")
+    store.close()

@@ -1,10 +1,13 @@
 """A store of an older version: brought to the newest one once, without losing a row, and read as it is meanwhile."""
 
+import fcntl
 import hashlib
 import itertools
 import multiprocessing
 import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +227,19 @@ def test_a_reader_that_is_open_while_the_store_is_upgraded_reads_on(runs: Path, 
     assert [artifact.name for artifact in reader.artifacts(old_with_a_run)] == ["map.png"]
     store.close()
     reader.close()
+
+
+def test_whoever_finds_no_schema_waits_for_the_one_who_makes_it(runs: Path) -> None:
+    runs.mkdir()
+    path = store_file(runs)
+    opening = threading.Thread(target=lambda: RunStore.open(runs).close())
+    with path.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opening.start()
+        opening.join(0.5)
+        assert opening.is_alive()
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    opening.join(60)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION

@@ -96,12 +96,13 @@ def _read(found: Survey, depth: Depth, budget_bytes: int) -> None:
             found.faults.append((manifest.run_id, f"step-{manifest.step}", fault))
 
 
-def verdict(found: Survey, names: Mapping[str, str]) -> Iterator[Check]:
+def verdict(found: Survey, names: Mapping[str, str], finished: Collection[str] = ()) -> Iterator[Check]:
     """What the survey came to: one line for all, and one for each that is damaged.
 
     Args:
         found: the survey.
         names: what people call the runs, by id.
+        finished: runs that are never started again.
     """
     total = found.read + found.left_out
     if not total and not found.faults:
@@ -115,7 +116,9 @@ def verdict(found: Survey, names: Mapping[str, str]) -> Iterator[Check]:
     yield Check("checkpoints", "ok", words, remedy)
     for run_id, which, why in found.faults[:_MOST_FAULTS]:
         others = found.steps(run_id)
-        if others:
+        if others and run_id in finished:
+            remedy = f"`simclr-tui fork {run_id} --step {others[0]}` takes the steps behind its newest sound one again"
+        elif others:
             remedy = f"nothing: the next start sets it aside and goes on from step {others[0]}"
             remedy += ", or from a newer one that is sound" if len(others) > 1 else ""
         else:

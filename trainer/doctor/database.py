@@ -10,8 +10,9 @@ from pathlib import Path
 from trainer.doctor.check import Check, listed
 from trainer.paths import store_file
 from trainer.room import size
-from trainer.store.connect import SCHEMA_VERSION, read_only_address
+from trainer.store.connect import SCHEMA_VERSION
 from trainer.store.damage import bad_text
+from trainer.store.frozen import read_only_address
 from trainer.store.guard import wal_file
 
 RESTORE = "`simclr-tui doctor --restore` puts the newest backup back"

@@ -64,7 +64,8 @@ def checks(runs: Path, stored: Stored | None, *, depth: checkpoints.Depth) -> It
         yield from states(runs, stored.runs.values())
     found = checkpoints.survey(folders, depth=depth)
     names = {} if stored is None else {run.id: run.name for run in stored.runs.values()}
-    yield from checkpoints.verdict(found, names)
+    finished = {run.id for run in stored.runs.values() if run.lifecycle == "finished"} if stored is not None else ()
+    yield from checkpoints.verdict(found, names, finished)
     yield from checkpoints.damaged_ones(folders)
     if stored is None:
         yield from _without_store(found)

@@ -7,7 +7,6 @@ system, where there is no WAL mode, they wait for each other up to the busy time
 """
 
 import fcntl
-import os
 import sqlite3
 import stat
 import time
@@ -15,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from trainer.errors import StoreError, StoreVersionError
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
-from trainer.store.guard import WriteGuard, wal_file
+from trainer.store.frozen import read_only_address
+from trainer.store.guard import WriteGuard
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -31,9 +30,6 @@ BUSY_TIMEOUT_SECONDS = 30.0
 
 _HEADER_BYTES = 100
 """Of every SQLite database that is not empty (sqlite.org/fileformat.html)."""
-
-_READ_VERSION, _READ_VERSION_OF_WAL = 19, b"\x02"
-"""Where in the header it stands how a file is to be read, and what stands there in WAL mode."""
 
 _TELLING_COLUMNS = frozenset({"id", "name", "kind", "config", "lifecycle", "lifecycle_at", "created_at"})
 """Of `runs` since the first schema; a table of that name without them is another program's."""
@@ -71,26 +67,6 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
     return connection
 
 
-def read_only_address(path: Path) -> str:
-    """The URI by which SQLite opens a store to read it."""
-    return f"file:{quote(str(path))}?mode=ro" + ("&immutable=1" if is_frozen(path) else "")
-
-
-def is_frozen(path: Path) -> bool:
-    """Whether a store is at rest where this process can write nothing: another person's, or on a read-only disk.
-
-    To read one in WAL mode SQLite makes files beside it, so that it can only be opened as one that nobody changes
-    (sqlite.org/wal.html, "Read-Only Databases"). Who holds such a connection does not see what others write later.
-    """
-    try:
-        if os.access(path.parent, os.W_OK) or os.path.lexists(wal_file(path)):
-            return False
-        with path.open("rb") as file:
-            return file.read(_HEADER_BYTES)[_READ_VERSION : _READ_VERSION + 1] == _READ_VERSION_OF_WAL
-    except OSError:
-        return False
-
-
 def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
     """A connection that may write, with the newest schema, and the guard to hold while it does.
 
@@ -122,6 +98,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
         db = Database(connection)
         migrate(db, path, journal_mode_on(kind), guard)
         settle_journal_mode(connection, path, journal_mode_on(kind))
+        guard.know()
     except sqlite3.Error as error:
         connection.close()
         raise unreadable(path, error) from error

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.errors import StoreError
+from trainer.errors import StoreError, StoreLostError
 
 CHECKPOINT_BYTES = 4 * 2**20
 """Size of the write-ahead log from which it is copied back into the store, as SQLite's own 1,000 pages."""
@@ -86,6 +86,8 @@ class WriteGuard:
         self.timeout_seconds = timeout_seconds
         self._is_idle = is_shared_by_machines
         self._has_waited_in_vain = False
+        self._log = wal_file(path)
+        self._known: dict[Path, tuple[int, int]] = {}
         self._commits = 0
         self._looked_at = time.monotonic()
 
@@ -95,6 +97,7 @@ class WriteGuard:
 
         Raises:
             StoreError: another process has been writing for too long, or the lock file can't be opened.
+            StoreLostError: the store is not the one any more that was opened.
         """
         if self._is_idle:
             yield
@@ -108,12 +111,41 @@ class WriteGuard:
         try:
             self._wait(descriptor)
             try:
+                self._look_for_files()
                 yield
             finally:
                 # A worker that was forked meanwhile has the descriptor too, so that closing it would not do.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
+
+    def know(self) -> None:
+        """Remember which file was opened. From then on a store that is another one is refused."""
+        status = self.path.stat()
+        self._known[self.path] = (status.st_dev, status.st_ino)
+
+    def _look_for_files(self) -> None:
+        """See that the store and its log are the files that this connection has open (howtocorrupt.html §4).
+
+        SQLite would go on writing into a file that has no name any more. The log lasts as long as anybody has the
+        store open, so it may only come once.
+        """
+        if not self._known:
+            return
+        for path in (self.path, self._log):
+            try:
+                status = path.stat()
+            except OSError:
+                status = None
+            found = (status.st_dev, status.st_ino) if status is not None else None
+            is_emptied = path == self.path and status is not None and status.st_size == 0
+            if found != self._known.get(path, found) or is_emptied:
+                raise StoreLostError(
+                    f"{path} was removed, replaced or emptied while it was open, so nothing more can be recorded; put "
+                    "it back or run `simclr-tui doctor --rebuild`, then resume from the last checkpoint"
+                )
+            if found is not None:
+                self._known[path] = found
 
     def _open(self) -> int:
         try:

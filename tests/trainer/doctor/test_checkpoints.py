@@ -46,6 +46,15 @@ def test_a_flipped_bit_in_any_checkpoint_is_told_with_what_happens_next(runs: Pa
     assert all("from a copy" in check.remedy for check in faults)
 
 
+def test_of_a_finished_run_the_steps_behind_a_sound_checkpoint_can_be_taken_again(runs: Path) -> None:
+    """It is never started again, so that no next start sets anything aside."""
+    run_id = orphan(runs, 1, 2)
+    next((runs / run_id / "checkpoints").glob("step-2-*.pt")).write_bytes(b"")
+    found = survey([runs / run_id], depth="all")
+    (bad,) = [check for check in verdict(found, {}, {run_id}) if check.level == "bad"]
+    assert bad.remedy.startswith(f"`simclr-tui fork {run_id} --step 1`")
+
+
 def test_a_quick_look_reads_nothing_and_says_so(runs: Path) -> None:
     run_id = orphan(runs, 1, 2)
     (path,) = (runs / run_id / "checkpoints").glob("step-2-*.pt")
@@ -126,3 +135,4 @@ def test_what_was_set_aside_and_what_was_cut_off_is_listed(runs: Path) -> None:
     aside, halves = damaged_ones([runs / run_id])
     assert (aside.level, halves.level) == ("warn", "ok")
     assert f"{run_id}/checkpoints/step-2.json.damaged" in aside.seen
+    assert "3 files of damaged checkpoints" in aside.seen
