@@ -31,7 +31,9 @@ class Actions:
 
     def reap(self) -> None:
         """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""
-        self._children = [child for child in self._children if child.poll() is None]
+        for child in tuple(self._children):
+            if child.poll() is not None:
+                self._children.remove(child)  # in place: a thread may be adding another one right now
 
     def launch(self, preset: str | None, name: str, values: Mapping[str, Any], *, in_line: bool = False) -> None:
         """Make a pretraining run and start it, or put it behind those that wait for its device."""

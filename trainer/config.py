@@ -212,6 +212,8 @@ class PretrainConfig(Serialised):
         self._check_method()
         self._check_model()
         self._check_schedule()
+        if 0 < self.hang_seconds < 1:
+            raise ConfigError("hang_seconds", "is so short that every step would be a hang; give 0, or 1 or more")
         if self.crop_scale_min > self.crop_scale_max:
             raise ConfigError("crop_scale_min", "is above --crop-scale-max; make it smaller")
         if self.blur_sigma_min > self.blur_sigma_max:

@@ -11,22 +11,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from trainer.errors import ExitCode, StoreError, TrainerError
+from trainer.errors import ExitCode, StoreError, StoreVersionError, TrainerError
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.process import identity
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
+
+T = TypeVar("T")
 
 TRACEBACK_NOTE = "the traceback is in the run's log"
 """Ends the message of a failure that is a bug or an accident, and that no sentence could say how to mend."""
 
 FRUITLESS_RESTARTS = 2
 """Restarts in a row without a step of progress after which no further one is tried."""
+
+RETRY_SECONDS = 30.0
+"""Between two questions to a store that can't be read or written."""
 
 _LONGEST_DELAY_SECONDS = 60.0
 _HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
@@ -101,12 +107,12 @@ class Supervisor:
         """Until there is nothing left to do; the exit code of the last trainer."""
         restarts = fruitless = 0
         while True:
-            before = self._last_step()
+            before = self._insist(self._last_step) or 0
             code = self._wait()
             if self._asked is not None:
                 return exit_code(code)
-            fruitless = fruitless + 1 if restarts and self._last_step() <= before else 0
-            left = self._restarts_left(code)
+            fruitless = fruitless + 1 if restarts and (self._insist(self._last_step) or 0) <= before else 0
+            left = self._insist(partial(self._restarts_left, code))
             if left is None:
                 return exit_code(code)
             if not left or fruitless == FRUITLESS_RESTARTS:
@@ -114,7 +120,7 @@ class Supervisor:
                 return exit_code(code)
             if not self._sleep(delay_seconds(restarts)):
                 return 128 + int(self._asked or 0)
-            if not self._count_down(code, left):
+            if not self._insist(partial(self._count_down, code, left)):
                 return exit_code(code)
             restarts += 1
 
@@ -127,6 +133,21 @@ class Supervisor:
         code = self._child.wait()
         self._child = None
         return code
+
+    def _insist(self, ask: Callable[[], T]) -> T | None:
+        """What the store answers, asked again while it can't be read or written; None if a signal asked for the end.
+
+        A supervisor that gave up on a full disk would leave a run dead that has restarts left.
+        """
+        while self._asked is None:
+            try:
+                return ask()
+            except StoreVersionError:
+                raise
+            except StoreError as error:
+                print(f"trainer: {error}; asked again in {RETRY_SECONDS:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+                self._sleep(RETRY_SECONDS)
+        return None
 
     def _last_step(self) -> int:
         reader = StoreReader.open(self._runs)

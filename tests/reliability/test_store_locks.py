@@ -157,9 +157,9 @@ def test_a_trainer_three_readers_and_a_benchmark_are_never_locked_out(runs: Path
 
 
 def test_transactions_that_read_before_they_lock_are_locked_out_under_that_load(runs: Path) -> None:
-    """The negative control."""
-    found = alone(load, str(runs), 1_500, "deferred")
-    assert found["errors"] > 0
+    """The negative control; on a machine that runs one of them at a time it may take a few rounds."""
+    rounds = (alone(load, str(runs), 1_500, "deferred") for _ in range(20))
+    found = next(one for one in rounds if one["errors"] > 0)
     assert "database is locked" in found["first"]
 
 

@@ -70,6 +70,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"blur_sigma_min": 2.1}, "--blur-sigma-min: is above --blur-sigma-max; make it smaller"),
     ({"blur_kernel": 8}, "--blur-kernel: 8 is even; give an odd number, or 0"),
     ({"blur_kernel": 1}, ""),
+    ({"hang_seconds": 0.5}, "--hang-seconds: is so short that every step would be a hang; give 0, or 1 or more"),
+    ({"hang_seconds": 0.0}, ""),
     (
         {"cache": "vram", "augment": "torchvision"},
         "--cache: vram needs --augment kornia, which works on the device; change one of them",

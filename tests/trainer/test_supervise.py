@@ -17,6 +17,7 @@ import pytest
 from tests.trainer.test_device_lock import user
 from trainer import supervise
 from trainer.config import PretrainConfig
+from trainer.errors import StoreError, StoreVersionError
 from trainer.process import lock_holder
 from trainer.start import new_pretrain_run, start_run
 from trainer.state import run_state
@@ -254,3 +255,27 @@ def test_a_run_that_somebody_else_has_started_meanwhile_is_left_to_him(
     assert lock_holder(runs, supervised.run_id) == other.pid
     other.kill()
     other.wait()
+
+
+def test_a_store_that_can_not_be_used_for_a_while_is_asked_again_and_not_given_up(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervise, "RETRY_SECONDS", 0.2)
+    runs.mkdir()
+    one = supervise.Supervisor(runs, "0123456789", [])
+    answers: list[int | StoreError] = [StoreError("the disk is full"), StoreError("the disk is full"), 7]
+
+    def ask() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    assert one._insist(ask) == 7
+    assert capfd.readouterr().err.count("the disk is full; asked again") == 2
+    answers[:] = [StoreVersionError("made by a newer version")]
+    with pytest.raises(StoreVersionError):
+        one._insist(ask)
+    one._asked = signal.SIGTERM
+    answers[:] = [7]
+    assert one._insist(ask) is None
