@@ -168,6 +168,7 @@ def test_a_fork_with_other_steps_an_epoch_begins_at_an_epoch_and_says_so(
     assert "an epoch has 4 steps instead of 8, so it goes on at the start of epoch 3, as step 9" in event.message
 
 
+@pytest.mark.reliability
 @pytest.mark.parametrize("control", ["", "fork-kept"])
 def test_killed_it_goes_on_from_its_own_newest_checkpoint(parent: tuple[Path, str], doubled: str, control: str) -> None:
     """The control keeps the checkpoint of the parent's step 20, which looks newer than any of the child's first."""
@@ -189,6 +190,7 @@ def test_killed_it_goes_on_from_its_own_newest_checkpoint(parent: tuple[Path, st
     assert_same((runs, doubled), (runs, child))
 
 
+@pytest.mark.reliability
 def test_a_live_run_is_forked_and_goes_on_to_the_same_end(parent: tuple[Path, str], tmp_path: Path) -> None:
     undisturbed, run_id = parent
     runs = tmp_path / "runs"

@@ -11,6 +11,7 @@ from trainer.store import RunStore
 LARGE = {"image_size": "64", "batch_size": "80", "epochs": "2", "knn_every": "0", "validate_every": "0"}
 
 
+@pytest.mark.reliability
 @pytest.mark.timeout(300)
 def test_too_little_memory_is_told_with_peak_limit_and_a_batch_that_then_fits(runs: Path, store: RunStore) -> None:
     trainer = Trainer(runs, *options(**LARGE, health_every="0"), control="little-memory")

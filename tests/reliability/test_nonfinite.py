@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.reliability.trainers import Trainer, newest_run, options, until, weights
@@ -44,6 +45,7 @@ def run_epoch(store: RunStore, run_id: str) -> int:
     return int(store.steps(run_id)[-1]["epoch"])
 
 
+@pytest.mark.reliability
 def test_a_step_is_replayed_while_the_run_goes_on(runs: Path) -> None:
     """By the command that a person types; it takes no lock and stores nothing."""
     trainer = Trainer(runs, *options(epochs="500", knn_every="0", validate_every="0", health_every="0"))

@@ -146,6 +146,7 @@ def test_a_waiting_run_ends_at_once_however_it_is_asked_to(
         assert waiting(store) == ([run_id, other_id] if keeps_its_place else [other_id, run_id])
 
 
+@pytest.mark.reliability
 def test_a_run_that_is_launched_plainly_trains_beside_the_one_that_has_the_device(runs: Path, store: RunStore) -> None:
     busy, busy_id = begin(runs, store, "busy")
     _, waiter_id = wait_in_line(runs, store, "patient")

@@ -78,6 +78,7 @@ def test_with_no_restart_it_stays_dead(runs: Path, store: RunStore, supervisors:
     assert lock_holder(runs, run_id) is None
 
 
+@pytest.mark.reliability
 def test_a_missing_data_set_is_not_tried_again(
     runs: Path, store: RunStore, tmp_path: Path, supervisors: list[subprocess.Popen[bytes]]
 ) -> None:

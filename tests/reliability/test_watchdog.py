@@ -105,6 +105,7 @@ def test_a_slow_step_and_a_stopped_trainer_are_no_hang(runs: Path, store: RunSto
     assert [level for level, _ in said_of_the_hang(store, run_id)].count("error") == 0
 
 
+@pytest.mark.reliability
 def test_no_watchdog_outlives_its_trainer_and_a_lost_one_is_replaced(runs: Path, store: RunStore) -> None:
     trainer = Trainer(runs, *options(epochs="500"))
     begun(runs, store)

@@ -74,6 +74,7 @@ def test_a_worker_may_die_at_ten_of_ten_points(
     check_a_death(runs, number, undisturbed)
 
 
+@pytest.mark.reliability
 def test_a_worker_that_is_killed_from_outside_is_replaced(runs: Path, store: RunStore, tmp_path: Path) -> None:
     """Wherever it is and whatever the trainer is in the middle of: torch's own handler would raise there."""
     settings = options(num_workers="2", epochs="12", checkpoint_seconds="600", **UNSCORED)

@@ -1,8 +1,6 @@
 """`launch --queue`, `queue` and `resume --all`, each command a process, their trainers waiting for a device in use."""
 
 import json
-import os
-import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import kill_all_of
 from tests.simclr_tui.test_commands import call, sentence
 from tests.trainer.test_device_lock import Other, user
 from trainer import queue
@@ -36,10 +35,7 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Other]:
 def no_trainer_is_left(runs: Path, store: RunStore) -> Iterator[None]:
     """Kill the trainers that a test has started."""
     yield
-    for run in store.runs():
-        holder = lock_holder(runs, run.id)
-        if holder is not None:
-            os.kill(holder, signal.SIGKILL)
+    kill_all_of(runs)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import kill_all_of
 from tests.trainer.test_device_lock import user
 from trainer import supervise
 from trainer.config import PretrainConfig
@@ -74,9 +75,7 @@ def supervised(runs: Path, run_id: str) -> Iterator[Supervised]:
         yield one
         one.process.kill()
         one.process.wait()
-        holder = lock_holder(runs, run_id)
-        if holder is not None:
-            os.kill(holder, signal.SIGKILL)
+        kill_all_of(runs)
 
 
 def until(condition: object) -> None:
