@@ -98,7 +98,8 @@ def _row_first() -> None:
 
     def save(folder: Path, payload: dict[str, Any], manifest: dict[str, Any]) -> checkpoint.Saved:
         store = RunStore.open(folder.parent.parent)
-        store.put_checkpoint({"run_id": folder.parent.name, "step": manifest["step"], "path": "", "sha256": ""})
+        row = {"run_id": folder.parent.name, "step": manifest["step"], "epoch": manifest["epoch"], "bytes": 0}
+        store.put_checkpoint(row | {"path": "", "sha256": "", "reason": manifest["reason"]})
         store.close()
         return real(folder, payload, manifest)
 

@@ -131,6 +131,43 @@ def use_all(runs: Path, run_id: str) -> list[str]:
     return said
 
 
+TABLES = ("runs", "steps", "epochs", "metrics", "buckets", "device_samples", "evaluations", "artifacts", "checkpoints",
+          "events", "commands")  # fmt: skip
+STRANGE = ("x'00ff'", "3.5", "'words'", "NULL")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_value_of_another_type_in_any_column_is_a_sentence_or_can_be_read(
+    runs: Path, run_id: str, table: str
+) -> None:
+    """As a page has it that was written to the place of another one: each column by itself, then all but the key."""
+    with contextlib.closing(sqlite3.connect(store_file(runs))) as connection:
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if not row[5]]
+        kept = connection.execute(f"SELECT rowid, {', '.join(columns)} FROM {table}").fetchall()
+        restore = f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE rowid = ?"
+        for value in STRANGE:
+            for changed in (*([name] for name in columns), columns):
+                connection.execute(f"UPDATE {table} SET {', '.join(f'{name} = {value}' for name in changed)}")
+                connection.commit()
+                read_all(runs, run_id, show=len(changed) > 1)
+                connection.executemany(restore, [(*row[1:], row[0]) for row in kept])
+                connection.commit()
+
+
+def read_all(runs: Path, run_id: str, *, show: bool) -> None:
+    """Every read of a store gives something or a sentence; any other exception comes out."""
+    reader = StoreReader.open(runs)
+    for read in READS.values():
+        attempt(lambda read=read: read(reader, run_id), [])  # type: ignore[misc]
+    reader.close()
+    for line in (["ls"], ["show", run_id], ["show", run_id, "--json"]) if show else ():
+        err = io.StringIO()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+            code = main([*line, "--runs-dir", str(runs)])
+        assert code in (0, 1, 2)
+        assert "Traceback" not in err.getvalue()
+
+
 def damage_often(runs: Path, run_id: str, folder: Path, count: int, seed: int) -> int:
     """Overwrite a random page of a copy in a random way, so often; how many were told of."""
     whole = store_file(runs).read_bytes()

@@ -171,7 +171,7 @@ def test_what_is_not_installed_is_told_before_a_job_is_made(store: RunStore, mon
     with pytest.raises(ConfigError, match=r"--backbone: timm:vit_tiny_patch16_224 needs `pip install"):
         new_pretrain_run(store, PretrainConfig(backbone="timm:vit_tiny_patch16_224", dataset="shapes"))
     source = store.run(new_pretrain_run(store, PretrainConfig(dataset="shapes")))
-    store.put_checkpoint({"run_id": source.id, "step": 1, "epoch": 1, "path": "x", "bytes": 1, "sha256": "0"})
+    put_checkpoint(store, source.id, 1)
     with pytest.raises(ConfigError, match=r"--projection: umap needs `pip install"):
         new_evaluate_run(store, source, EvaluateConfig(what="map", projection="umap"))
     assert [run.id for run in store.runs()] == [source.id]

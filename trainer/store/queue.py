@@ -18,7 +18,7 @@ def queue_rows(store: StoreReader) -> list[QueueRow]:
     """Every row in the order of places. Reads only."""
     if store.schema_version() < _WITH_QUEUE:
         return []
-    return [QueueRow.from_row(row) for row in store._rows(_QUERY)]
+    return store._records(QueueRow, _QUERY)
 
 
 def put_row(store: RunStore, run_id: str, device: str, at: float, *, is_first: bool = False) -> None:
@@ -54,7 +54,7 @@ def reorder(store: RunStore, change: Callable[[list[QueueRow]], dict[str, float]
             the runs that move.
     """
     with store._write(durable=True) as connection:
-        rows = [QueueRow.from_row(row) for row in connection.execute(_QUERY).fetchall()]
+        rows = store._records(QueueRow, _QUERY)
         for run_id, place in change(rows).items():
             connection.execute("UPDATE queue SET place = ? WHERE run_id = ?", (place, run_id))
 

@@ -4,14 +4,14 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from trainer.errors import StoreError, UnknownRunError
 from trainer.paths import store_file
 from trainer.quote import quoted
-from trainer.store.connect import connect_reader, reading
+from trainer.store.connect import connect_reader, damaged, reading
 from trainer.store.filesystem import file_system_type, network_warning
-from trainer.store.records import PIN_CHECKPOINT, Artifact, Checkpoint, Command, Evaluation, Event, Run
+from trainer.store.records import PIN_CHECKPOINT, Artifact, Checkpoint, Command, Evaluation, Event, Record, Run
 from trainer.store.series import Point, read_series
 
 LONGEST_ASKED = 240
@@ -19,6 +19,11 @@ LONGEST_ASKED = 240
 
 _WITH_ARTIFACTS = 2
 """The schema version that brought the table; a store is read as it is, of whatever version up to this one's."""
+
+_WORDS = frozenset({"run_id", "name", "source", "throttle_reasons"})
+_WORD, _NUMBER = (str, type(None)), (int, float, type(None))
+
+R = TypeVar("R", bound=Record)
 
 _RUN_COLUMNS = """
     SELECT r.*,
@@ -65,6 +70,24 @@ class StoreReader:
             rows: list[sqlite3.Row] = self.connection.execute(query, values).fetchall()
             return rows
 
+    def _records(self, kind: type[R], query: str, values: Sequence[Any] = ()) -> list[R]:
+        """The rows of a query as records."""
+        rows = self._rows(query, values)
+        try:
+            return [kind.from_row(row) for row in rows]
+        except TypeError as error:
+            raise damaged(store_file(self.runs_path), error) from error
+
+    def _figures(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of a query in which all is numbers or nothing but what `_WORDS` names."""
+        found = [dict(row) for row in self._rows(query, values)]
+        for row in found:
+            for name, value in row.items():
+                if type(value) not in (_WORD if name in _WORDS else _NUMBER):
+                    reason = f"{name} of a row of figures is of type {type(value).__name__}"
+                    raise damaged(store_file(self.runs_path), reason)
+        return found
+
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise StoreError("the run store was opened by another process; open it again in this one")
@@ -80,8 +103,7 @@ class StoreReader:
 
     def runs(self) -> list[Run]:
         """Every run, the newest first."""
-        rows = self._rows(_RUN_COLUMNS + " ORDER BY r.created_at DESC, r.id")
-        return [Run.from_row(row) for row in rows]
+        return self._records(Run, _RUN_COLUMNS + " ORDER BY r.created_at DESC, r.id")
 
     def run(self, run_id: str) -> Run:
         """One run by its id.
@@ -89,10 +111,10 @@ class StoreReader:
         Raises:
             UnknownRunError: there is none.
         """
-        rows = self._rows(_RUN_COLUMNS + " WHERE r.id = ?", (run_id,))
-        if not rows:
+        found = self._records(Run, _RUN_COLUMNS + " WHERE r.id = ?", (run_id,))
+        if not found:
             raise UnknownRunError(f"no run has the id {quoted(run_id)}; `simclr-tui ls` lists them")
-        return Run.from_row(rows[0])
+        return found[0]
 
     def find(self, text: str) -> Run:
         """One run by its id, the beginning of its id, or its name (the newest of that name).
@@ -117,20 +139,19 @@ class StoreReader:
     def events(self, *, run_id: str | None = None, after: int = 0, limit: int = 1000) -> list[Event]:
         """Events with an id above `after`, the newest `limit` of them, oldest first."""
         where, values = ("AND run_id = ?", (run_id,)) if run_id else ("", ())
-        rows = self._rows(
-            f"SELECT * FROM events WHERE id > ? {where} ORDER BY id DESC LIMIT ?", (after, *values, limit)
-        )
-        return [Event.from_row(row) for row in rows][::-1]
+        return self._records(
+            Event, f"SELECT * FROM events WHERE id > ? {where} ORDER BY id DESC LIMIT ?", (after, *values, limit)
+        )[::-1]
 
     def pending_commands(self, run_id: str) -> list[Command]:
         """What a run was asked to do and has not taken up, oldest first."""
-        rows = self._rows("SELECT * FROM commands WHERE run_id = ? AND taken_at IS NULL ORDER BY id", (run_id,))
-        return [Command.from_row(row) for row in rows]
+        return self._records(
+            Command, "SELECT * FROM commands WHERE run_id = ? AND taken_at IS NULL ORDER BY id", (run_id,)
+        )
 
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """The checkpoints of a run, the newest first."""
-        rows = self._rows("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
-        return [Checkpoint.from_row(row) for row in rows]
+        return self._records(Checkpoint, "SELECT * FROM checkpoints WHERE run_id = ? ORDER BY step DESC", (run_id,))
 
     def pinned_checkpoints(self, run_id: str) -> frozenset[int]:
         """Steps whose checkpoints a person asked to keep."""
@@ -139,25 +160,24 @@ class StoreReader:
 
     def checkpoint_failure(self, run_id: str) -> Event | None:
         """The event of a checkpoint that could not be written, where none has been written since."""
-        rows = self._rows(
+        found = self._records(
+            Event,
             "SELECT * FROM events WHERE run_id = ? AND kind = 'checkpoint-failed'"
             " AND at > ifnull((SELECT max(at) FROM checkpoints c WHERE c.run_id = events.run_id), 0)"
             " ORDER BY id DESC LIMIT 1",
             (run_id,),
         )
-        return Event.from_row(rows[0]) if rows else None
+        return found[0] if found else None
 
     def evaluations(self, run_id: str) -> list[Evaluation]:
         """The evaluations of a run, in the order in which they were made."""
-        rows = self._rows("SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
-        return [Evaluation.from_row(row) for row in rows]
+        return self._records(Evaluation, "SELECT * FROM evaluations WHERE run_id = ? ORDER BY at, rowid", (run_id,))
 
     def artifacts(self, run_id: str) -> list[Artifact]:
         """The files that evaluations of a run made, the newest first."""
         if self.schema_version() < _WITH_ARTIFACTS:
             return []
-        rows = self._rows("SELECT * FROM artifacts WHERE run_id = ? ORDER BY at DESC, name", (run_id,))
-        return [Artifact.from_row(row) for row in rows]
+        return self._records(Artifact, "SELECT * FROM artifacts WHERE run_id = ? ORDER BY at DESC, name", (run_id,))
 
     def metrics(self, run_id: str, *, after: int = -1) -> dict[str, list[tuple[int, float | None]]]:
         """The series of `metrics` above a step: name → (step, value) in the order of steps.
@@ -166,21 +186,19 @@ class StoreReader:
         """
         query = "SELECT name, step, value FROM metrics WHERE run_id = ? AND step > ? ORDER BY name, step"
         series: dict[str, list[tuple[int, float | None]]] = {}
-        for name, step, value in self._rows(query, (run_id, after)):
-            series.setdefault(name, []).append((step, value))
+        for row in self._figures(query, (run_id, after)):
+            series.setdefault(row["name"], []).append((row["step"], row["value"]))
         return series
 
     def epochs(self, run_id: str, *, after: int = 0) -> list[dict[str, Any]]:
         """The rows of `epochs` above an epoch, in order."""
-        rows = self._rows("SELECT * FROM epochs WHERE run_id = ? AND epoch > ? ORDER BY epoch", (run_id, after))
-        return [dict(row) for row in rows]
+        return self._figures("SELECT * FROM epochs WHERE run_id = ? AND epoch > ? ORDER BY epoch", (run_id, after))
 
     def steps(self, run_id: str, *, after: int = 0, limit: int = -1) -> list[dict[str, Any]]:
         """The rows of `steps` above a step, in order."""
-        rows = self._rows(
+        return self._figures(
             "SELECT * FROM steps WHERE run_id = ? AND step > ? ORDER BY step LIMIT ?", (run_id, after, limit)
         )
-        return [dict(row) for row in rows]
 
     def epoch_means(self, run_id: str, epoch: int) -> dict[str, Any]:
         """Means over the steps of an epoch, and of the device's utilisation while it went on."""
@@ -202,21 +220,20 @@ class StoreReader:
 
     def last_step(self, run_id: str) -> int:
         """The highest step that was logged, or 0."""
-        row = self._rows("SELECT max(step) FROM steps WHERE run_id = ?", (run_id,))[0]
-        return int(row[0] or 0)
+        row = self._figures("SELECT max(step) AS step FROM steps WHERE run_id = ?", (run_id,))[0]
+        return int(row["step"] or 0)
 
     def device_samples(self, run_id: str, *, after: float = 0.0, limit: int = 3600) -> list[dict[str, Any]]:
         """The newest samples taken after a time, oldest first."""
-        rows = self._rows(
+        return self._figures(
             "SELECT * FROM device_samples WHERE run_id = ? AND at > ? ORDER BY at DESC LIMIT ?",
             (run_id, after, limit),
-        )
-        return [dict(row) for row in rows][::-1]
+        )[::-1]
 
     def latest_device_sample(self) -> dict[str, Any] | None:
         """The sample that was taken last, of whatever run."""
-        rows = self._rows("SELECT * FROM device_samples ORDER BY id DESC LIMIT 1")
-        return dict(rows[0]) if rows else None
+        found = self._figures("SELECT * FROM device_samples ORDER BY id DESC LIMIT 1")
+        return found[0] if found else None
 
     def command_outcome(self, command_id: int) -> str | None:
         """What came of something that a run was asked to do, or None until it is taken up."""
@@ -231,4 +248,9 @@ class StoreReader:
         """
         self._check_process()
         with reading(store_file(self.runs_path)):
-            return read_series(self.connection, run_id, name, first=first, last=last, columns=columns)
+            points = read_series(self.connection, run_id, name, first=first, last=last, columns=columns)
+        if not all(
+            type(value) in _NUMBER for point in points for value in (point.low, point.high, point.mean, point.last)
+        ):
+            raise damaged(store_file(self.runs_path), f"the series {name} holds what is no number")
+        return points

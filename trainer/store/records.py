@@ -2,7 +2,8 @@
 
 import sqlite3
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from functools import cache
+from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 LIFECYCLE = (
     "created",
@@ -28,19 +29,47 @@ COMMANDS = ("pause", "stop", "save")
 """What a run may be asked to do while it lives."""
 
 
-class _Row:
+class Record:
+    """A row of a table whose values are of the types that its fields have."""
+
     __slots__ = ()
+    judged_elsewhere: ClassVar[frozenset[str]] = frozenset()
+    """Columns that whoever uses them judges, so that one of them spoils no other row."""
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Self:
-        """The record of a row that has at least its columns; one that an older schema lacks takes its default."""
-        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{name: row[name] for name in row.keys() if name in names})  # noqa: SIM118 - a Row is no mapping
+        """The record of a row that has at least its columns; one that an older schema lacks takes its default.
+
+        Raises:
+            TypeError: a value is of another type. SQLite stores any in any column, and a page that was written to the
+                wrong place is whole.
+        """
+        kinds = _kinds(cls)  # type: ignore[arg-type]
+        values = {name: row[name] for name in row.keys() if name in kinds}  # noqa: SIM118 - a Row is no mapping
+        for name, value in values.items():
+            if type(value) not in kinds[name]:
+                raise TypeError(f"{name} of a row of the kind {cls.__name__} is of type {type(value).__name__}")
+        return cls(**values)
+
+
+@cache
+def _kinds(cls: type[Record]) -> dict[str, frozenset[type]]:
+    """The types that a value of each field may have; a whole number is a number too."""
+    kinds = {}
+    for name, hint in get_type_hints(cls).items():
+        if name in {field.name for field in fields(cls)}:  # type: ignore[arg-type]
+            allowed = frozenset(get_args(hint) or (hint,))
+            kinds[name] = allowed | {int} if float in allowed else allowed
+            if name in cls.judged_elsewhere:
+                kinds[name] |= {bytes, float, int, type(None)}
+    return kinds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Run(_Row):
+class Run(Record):
     """A row of `runs`, with the last loss and kNN score beside it."""
+
+    judged_elsewhere = frozenset({"config"})
 
     id: str
     name: str
@@ -89,7 +118,7 @@ class Run(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Event(_Row):
+class Event(Record):
     """Something that happened to a run; `level` is info, warning or error."""
 
     id: int
@@ -102,7 +131,7 @@ class Event(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Command(_Row):
+class Command(Record):
     """Something that a run was asked to do and has not taken up yet."""
 
     id: int
@@ -112,7 +141,7 @@ class Command(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class QueueRow(_Row):
+class QueueRow(Record):
     """A run that waits for a device, the first one with the lowest place."""
 
     run_id: str
@@ -127,7 +156,7 @@ class QueueRow(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Checkpoint(_Row):
+class Checkpoint(Record):
     """A checkpoint that was announced; `path` is relative to the runs folder."""
 
     run_id: str
@@ -145,7 +174,7 @@ class Checkpoint(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation(_Row):
+class Evaluation(Record):
     """One figure of an evaluation; labels_per_class 0 means all."""
 
     run_id: str
@@ -170,7 +199,7 @@ class Evaluation(_Row):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Artifact(_Row):
+class Artifact(Record):
     """A file that an evaluation made; `path` is relative to the runs folder."""
 
     run_id: str
