@@ -1,6 +1,6 @@
 """The dashboard: themes, screens, the feed and the actions, and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -71,6 +71,10 @@ class DashboardApp(App[str]):
     def on_unmount(self) -> None:
         """Let the feed's thread end; runs go on."""
         self.feed.close()
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Do what was asked for in a thread; what comes of it is posted as a message."""
+        self.run_worker(action, thread=True, group="actions", exit_on_error=False)
 
     def action_help(self) -> None:
         """Show every key."""

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,19 +19,15 @@ from typing import Any
 
 import torch
 
-from trainer.durable import read_plain_file, sync_folder, write_durably
+from trainer.durable import read_plain_file, sync, write_durably
+from trainer.manifest import FORMAT, LARGEST_BYTES, NAME, SHA256
 from trainer.payload import PayloadError, unpack
 from trainer.seal import is_intact, sealed
-
-FORMAT = 1
 
 Report = Callable[[str, str], None]
 """Told (kind, message) of what a person should know."""
 
 Manifest = dict[str, Any]
-_MANIFEST_NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})\.json")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_LARGEST_MANIFEST_BYTES = 1 << 20
 _DAMAGED = ".damaged"
 
 
@@ -111,7 +106,7 @@ def steps_on_disk(folder: Path) -> list[int]:
         OSError: the folder is there and can't be listed. That it is empty must not be concluded.
     """
     try:
-        names = [_MANIFEST_NAME.fullmatch(entry.name) for entry in os.scandir(folder)]
+        names = [NAME.fullmatch(entry.name) for entry in os.scandir(folder)]
     except FileNotFoundError:
         return []
     return sorted((int(name[1]) for name in names if name), reverse=True)
@@ -152,7 +147,7 @@ def load(folder: Path, step: int, fits: Callable[[Manifest], bool]) -> tuple[dic
 
 def _read_manifest(folder: Path, step: int) -> Manifest:
     try:
-        manifest = json.loads(read_plain_file(_manifest_path(folder, step), largest_bytes=_LARGEST_MANIFEST_BYTES))
+        manifest = json.loads(read_plain_file(_manifest_path(folder, step), largest_bytes=LARGEST_BYTES))
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -168,7 +163,7 @@ def _read_manifest(folder: Path, step: int) -> Manifest:
 def _is_of_step(manifest: Manifest, step: int) -> bool:
     """Whether a manifest names a file of this step beside it, and has what loading it needs."""
     digest = manifest.get("sha256")
-    if type(digest) is not str or not _SHA256.fullmatch(digest):
+    if type(digest) is not str or not SHA256.fullmatch(digest):
         return False
     whole = all(type(manifest.get(name)) is int for name in ("step", "epoch", "bytes"))
     right_name = manifest.get("file") == f"step-{step}-{digest[:8]}.pt"
@@ -228,7 +223,7 @@ def set_aside(folder: Path, step: int) -> None:
     for path in (_manifest_path(folder, step), *folder.glob(f"step-{step}-*.pt")):
         if os.path.lexists(path):
             path.replace(_free_name(path))
-    sync_folder(folder)
+    sync(folder)
 
 
 def _free_name(path: Path) -> Path:
@@ -243,7 +238,7 @@ def remove(folder: Path, step: int) -> None:
     """Delete a checkpoint that is no longer kept, its manifest first so that no half of it is announced."""
     _manifest_path(folder, step).unlink(missing_ok=True)
     if folder.is_dir():
-        sync_folder(folder)  # or a power cut could bring back the manifest and not the weights
+        sync(folder)  # or a power cut could bring back the manifest and not the weights
     for path in _weights(folder, step):
         path.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ Every call that changes the disk is one of `os`, in the order open, write, fsync
 without the first fsync is the classic loss (Pillai et al., OSDI 2014), and without the second the name may go.
 """
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -27,7 +28,7 @@ def write_durably(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -37,30 +38,42 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut (fsync(2): syncing a file says nothing of its name).
+def sync(path: Path) -> None:
+    """Make a file's bytes, or the names in a folder, outlive a power cut.
+
+    Syncing a file says nothing of its name (fsync(2)), so its folder is synced as well.
 
     Raises:
         OSError: the disk refused.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+def open_plain_file(path: Path) -> io.BufferedReader:
+    """A plain file, to be read. A link is not followed, and a pipe not waited for.
+
+    Raises:
+        OSError: it is not there or can't be read; without an errno, it is no plain file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(None, "it is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read_plain_file(path: Path, *, largest_bytes: int) -> bytes:
-    """The bytes of a plain file. A link is not followed, a pipe not waited for, and nothing larger is read.
+    """The bytes of a plain file, of which nothing larger is read.
 
     Raises:
         OSError: it is not there, can't be read, is no plain file, or is too large.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(None, "it is no plain file", str(path))
+    with open_plain_file(path) as file:
+        found = os.fstat(file.fileno())
         if found.st_size > largest_bytes:
             raise OSError(None, f"it has {found.st_size:,} bytes instead of at most {largest_bytes:,}", str(path))
         return file.read(found.st_size)

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from trainer.errors import BusyError
-from trainer.manifest import run_folders
-from trainer.process import lock_holder
+from trainer.process import live_trainers
 
 
 def refuse_live(runs: Path) -> None:
@@ -15,10 +14,8 @@ def refuse_live(runs: Path) -> None:
     Raises:
         BusyError: one does.
     """
-    for folder in run_folders(runs)[0]:
-        pid = lock_holder(runs, folder.name)
-        if pid is not None:
-            raise BusyError(f"run {folder.name} has a live trainer (process {pid}); pause or stop it first")
+    for run_id, pid in live_trainers(runs):
+        raise BusyError(f"run {run_id} has a live trainer (process {pid}); pause or stop it first")
 
 
 def refuse_writers(path: Path) -> None:

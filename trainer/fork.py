@@ -21,7 +21,7 @@ from rich.cells import cell_len, set_cell_size
 
 from trainer.changes import Way, changed_results, rule_of
 from trainer.config import PretrainConfig
-from trainer.durable import sync_folder, write_durably
+from trainer.durable import sync, write_durably
 from trainer.errors import CheckpointError, ConfigError, StoreError, UsageError
 from trainer.fork_plan import REASON, check_start, fork_config, start_words
 from trainer.manifest import FORMAT, BadManifestError, Manifest, fault_of, manifest_paths, read_manifest
@@ -251,8 +251,8 @@ def _write_manifest(store: RunStore, parent: Run, manifest: Manifest, run: dict[
     folder = checkpoint_dir(store.runs_path, run["id"])
     text = json.dumps(sealed(values), indent=1, sort_keys=True)
     write_durably(folder / f"step-{manifest.step}.json", text.encode())
-    sync_folder(folder.parent)
-    sync_folder(store.runs_path)
+    sync(folder.parent)
+    sync(store.runs_path)
 
 
 def _clear(runs: Path, child_id: str) -> None:

@@ -181,8 +181,7 @@ class CheckpointKeeper:
             )
 
     def _prune(self) -> None:
-        """Delete what need not be kept, now that the newer one is safe: the row first, so that nothing is announced
-        that is not there."""
+        """Delete what need not be kept, now that the newer one is safe."""
         rows = self._store.checkpoints(self._run_id)
         if len(rows) <= self._config.keep_checkpoints:
             return
@@ -192,8 +191,7 @@ class CheckpointKeeper:
             pinned=self._store.pinned_checkpoints(self._run_id),
         )
         for step in surplus(self._verified(rows), retention):
-            self._store.forget_checkpoint(self._run_id, step)
-            checkpoint.remove(self._folder, step)
+            self.drop(step)
 
     def _verified(self, rows: list[Checkpoint]) -> list[Checkpoint]:
         """Those that have verified, now or before; the others are set aside and taken back."""
@@ -210,7 +208,7 @@ class CheckpointKeeper:
         return good
 
     def drop(self, step: int) -> None:
-        """Delete a checkpoint in whose place another one was written, its row first."""
+        """Delete a checkpoint: the row first, so that nothing is announced that is not there."""
         self._store.forget_checkpoint(self._run_id, step)
         checkpoint.remove(self._folder, step)
 

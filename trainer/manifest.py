@@ -5,18 +5,20 @@ the weights is believed only where it has the form that the trainer gives it, an
 """
 
 import hashlib
+import io
 import json
 import math
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainer.config import PretrainConfig
+from trainer.durable import open_plain_file
 from trainer.errors import ConfigError
+from trainer.paths import is_run_id
 from trainer.seal import is_intact
 
 FORMAT = 1
@@ -25,13 +27,15 @@ FORMAT = 1
 LARGEST_BYTES = 1 << 20
 """A manifest has a few kilobytes; what is larger is no manifest and is not read."""
 
-_NAME = re.compile(r"step-(0|[1-9]\d{0,17})\.json")
+NAME = re.compile(r"step-(0|[1-9][0-9]{0,17})\.json")
+"""Of a manifest: the step it is of."""
+
 _FILE = re.compile(r"step-(\d{1,18})-[0-9a-f]{8}\.pt")
 _PARENT_STEPS = "parent_steps_per_epoch"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ID = re.compile(r"[0-9a-z]{10}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""In hexadecimal."""
+
 _LARGEST_INTEGER = 2**63 - 1
-_BLOCK_BYTES = 1 << 20
 
 
 class BadManifestError(ValueError):
@@ -76,7 +80,7 @@ def run_folders(runs: Path) -> tuple[list[Path], list[str]]:
     """
     found, passed_over = [], []
     for entry in sorted(os.scandir(runs), key=lambda entry: entry.name):
-        if not _ID.fullmatch(entry.name):
+        if not is_run_id(entry.name):
             continue
         if entry.is_symlink():
             passed_over.append(f"{entry.name} is a link and no folder of its own; move the real folder here")
@@ -96,7 +100,7 @@ def manifest_paths(run_folder: Path) -> list[Path]:
         raise OSError(f"{folder} is a link and no folder of its own")
     if not folder.is_dir():
         return []
-    by_step = {int(match[1]): path for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))}
+    by_step = {int(match[1]): path for path in folder.iterdir() if (match := NAME.fullmatch(path.name))}
     return [by_step[step] for step in sorted(by_step, reverse=True)]
 
 
@@ -123,31 +127,27 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _read_small_file(path: Path) -> bytes:
-    descriptor = _open_file(path)
-    with os.fdopen(descriptor, "rb") as file:
-        if os.fstat(descriptor).st_size > LARGEST_BYTES:
-            raise BadManifestError(f"it has {os.fstat(descriptor).st_size:,} bytes, which no manifest has")
+    with _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_BYTES:
+            raise BadManifestError(f"it has {size:,} bytes, which no manifest has")
         return file.read(LARGEST_BYTES)
 
 
-def _open_file(path: Path) -> int:
-    """A descriptor of a plain file. A pipe is not waited for, a link not followed.
+def _open(path: Path) -> io.BufferedReader:
+    """A plain file.
 
     Raises:
         BadManifestError: it is something else, or can't be read.
         FileNotFoundError: it is not there.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return open_plain_file(path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = "is a link" if path.is_symlink() else f"can't be read ({error.strerror})"
-        raise BadManifestError(f"{path.name} {reason}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BadManifestError(f"{path.name} is no plain file")
-    return descriptor
+        reason = "is no plain file" if error.errno is None else f"can't be read ({error.strerror})"
+        raise BadManifestError(f"{path.name} {'is a link' if path.is_symlink() else reason}") from error
 
 
 def _checked(path: Path, values: dict[str, Any]) -> Manifest:
@@ -161,7 +161,7 @@ def _checked(path: Path, values: dict[str, Any]) -> Manifest:
     match = _FILE.fullmatch(file)
     if not match or int(match[1]) != step:
         raise BadManifestError("the file that it names is none of a checkpoint of that step")
-    if not _SHA256.fullmatch(_text(values, "sha256")):
+    if not SHA256.fullmatch(_text(values, "sha256")):
         raise BadManifestError("its sha256 is none")
     return Manifest(
         folder=path.parent,
@@ -253,19 +253,17 @@ def fault_of(manifest: Manifest, *, with_digest: bool = True) -> str | None:
         FileNotFoundError: they are not there.
     """
     try:
-        descriptor = _open_file(manifest.path)
+        file = _open(manifest.path)
     except BadManifestError as error:
         return str(error)
-    with os.fdopen(descriptor, "rb") as file:
-        size = os.fstat(descriptor).st_size
+    with file:
+        size = os.fstat(file.fileno()).st_size
         if size != manifest.bytes:
             return f"it has {size:,} bytes instead of {manifest.bytes:,}"
         if not with_digest:
             return None
-        digest = hashlib.sha256()
         try:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             return f"it can't be read ({error.strerror})"
-    return None if digest.hexdigest() == manifest.sha256 else "its bytes are not those that were written"
+    return None if digest == manifest.sha256 else "its bytes are not those that were written"

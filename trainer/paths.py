@@ -26,6 +26,11 @@ def new_run_id() -> str:
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(10))
 
 
+def is_run_id(text: str) -> bool:
+    """Whether a text has the form of a run's id."""
+    return bool(_ID.fullmatch(text))
+
+
 def runs_dir(option: str | None = None) -> Path:
     """The runs folder: the option, else $SIMCLR_TUI_RUNS, else ./runs. Creates nothing.
 
@@ -85,7 +90,7 @@ def run_dir(runs: Path, run_id: str) -> Path:
     Raises:
         UnknownRunError: the id is not of the form that ids have, or the folder is a link to another place.
     """
-    if not _ID.fullmatch(run_id):
+    if not is_run_id(run_id):
         raise UnknownRunError(f"{quoted(run_id)} is not the id of a run; `simclr-tui ls` lists them")
     path = runs / run_id
     if path.is_symlink():

@@ -1,10 +1,18 @@
 """What the kernel tells of processes (proc_pid_stat(5), proc_pid_status(5)): stopped, related, listening."""
 
+import ctypes
+import signal
 from pathlib import Path
 
 from trainer.process import start_ticks
 
 _PROC = Path("/proc")
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(*, is_wanted: bool = True) -> None:
+    """Have the kernel kill this process when the thread that began it ends (prctl(2)); or no longer."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_wanted else 0)
 
 
 def state(pid: int) -> str | None:

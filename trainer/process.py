@@ -15,13 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import BusyError, StoreError
-from trainer.paths import lock_file, log_file
+from trainer.errors import BusyError, StoreError, UnknownRunError
+from trainer.paths import lock_file, log_file, run_dir
 
 _FLOCK = struct.Struct("hhqqi")  # struct flock of Linux on 64 bits: type, whence, start, length, pid
 
@@ -126,6 +126,20 @@ def lock_holder(runs: Path, run_id: str) -> int | None:
         return locked_by(descriptor)
     finally:
         os.close(descriptor)
+
+
+def live_trainers(runs: Path) -> Iterator[tuple[str, int]]:
+    """The runs of a folder that have a trainer on this machine, with its process id. Takes nothing.
+
+    Raises:
+        OSError: the folder can't be listed.
+    """
+    for folder in sorted(runs.iterdir()):
+        with suppress(UnknownRunError):
+            run_dir(runs, folder.name)
+            pid = lock_holder(runs, folder.name)
+            if pid is not None:
+                yield folder.name, pid
 
 
 def locked_by(descriptor: int) -> int | None:

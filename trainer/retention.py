@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-_BLOCK_BYTES = 1 << 20
-
 
 class Kept(Protocol):
     """What of a checkpoint decides whether it is kept; trainer.store.records.Checkpoint has it."""
@@ -89,14 +87,11 @@ def reads_back(path: Path, size_bytes: int, sha256: str) -> bool:
 
     A file that can't be read is one that has not.
     """
-    digest, length = hashlib.sha256(), 0
     try:
         with path.open("rb", buffering=0) as file:
             with contextlib.suppress(OSError, AttributeError):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-                length += len(block)
+            digest, length = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError:
         return False
-    return length == size_bytes and digest.hexdigest() == sha256
+    return length == size_bytes and digest == sha256

@@ -6,7 +6,6 @@ goes further, and is a program that is not always there.
 """
 
 import itertools
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from trainer.adding import AddingStore
 from trainer.manifest import is_whole
+from trainer.paths import is_run_id
 from trainer.store.records import LIFECYCLE, StepRow
 
 TABLES = (
@@ -33,7 +33,6 @@ TABLES = (
 """What is carried over. Buckets are made anew from the steps and rows of checkpoints from the files; commands and the
 queue were meant for trainers that are gone."""
 
-_ID = re.compile(r"[0-9a-z]{10}")
 _LARGEST_ROWID = 2**63 - 1
 _STEPS_AT_ONCE = 4096
 _ROWS_AT_ONCE = 10_000
@@ -70,10 +69,10 @@ def _as_text(data: bytes) -> str:
 def _is_sound(table: str) -> Any:
     """Whether a row is one that the store could have held: damage that SQLite does not see makes any value of any."""
     if table != "runs":
-        return lambda row: type(row.get("run_id")) is str and _ID.fullmatch(row["run_id"])
+        return lambda row: type(row.get("run_id")) is str and is_run_id(row["run_id"])
     return lambda row: (
         type(row.get("id")) is str
-        and _ID.fullmatch(row["id"])
+        and is_run_id(row["id"])
         and all(type(row.get(name)) is str for name in ("name", "kind", "config"))
         and "\N{REPLACEMENT CHARACTER}" not in row["config"]  # the manifests have it whole
         and row.get("lifecycle") in LIFECYCLE

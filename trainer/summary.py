@@ -1,18 +1,16 @@
 """What a manifest tells of its run's row, so that the row can be made anew when the store is lost."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
 from trainer.manifest import is_line, is_number, is_whole
+from trainer.paths import is_run_id
 from trainer.store.records import Run
-
-_ID = re.compile(r"[0-9a-z]{10}")
 
 
 def _is_id(value: Any) -> bool:
-    return type(value) is str and bool(_ID.fullmatch(value))
+    return type(value) is str and is_run_id(value)
 
 
 def _is_json_object(value: Any) -> bool:

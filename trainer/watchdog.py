@@ -9,22 +9,25 @@ start it again (ml-engineering's "is-job-hanging watchdog").
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from trainer.errors import ExitCode, TrainerError
 from trainer.paths import log_file
-from trainer.proc import catches, descendants, is_stopped
+from trainer.proc import catches, descendants, die_with_parent, is_stopped
 from trainer.process import start_ticks
 from trainer.pulse import Pulse, Vital
+
+if TYPE_CHECKING:
+    from trainer.store.runs import RunStore
 
 STACKS_SIGNAL = signal.SIGUSR2
 """What the trainer answers with the stacks of all its threads."""
@@ -48,7 +51,6 @@ _GRACE_SECONDS = 10.0
 """From asking the trainer to end itself to SIGKILL."""
 
 _BUSY_SECONDS = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +160,7 @@ def _ask_for_stacks(what: Watch) -> None:
 def _end(what: Watch, message: str) -> None:
     """End the trainer with everything that belongs to it, and record why."""
     # From here on the watchdog must not go with the trainer.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
+    die_with_parent(is_wanted=False)
     children = descendants(what.pid)
     children.pop(os.getpid(), None)
     # While the trainer lives it holds the run, so no other one can have taken it up. The store may be locked by the
@@ -186,8 +188,6 @@ def _wait_until_gone(what: Watch) -> None:
 
 def _record(what: Watch, message: str) -> bool:
     """Record that the trainer hung and was ended, if the run is still its own; whether the store could be asked."""
-    from trainer.store.runs import RunStore
-
     where = f"stacks are in {what.log}"
     messages = {
         "hung": f"{message}; {where}",
@@ -196,12 +196,7 @@ def _record(what: Watch, message: str) -> bool:
     end = {"lifecycle": "failed", "lifecycle_at": time.time(), "exit_code": int(ExitCode.HUNG)}
     event = "INSERT INTO events (run_id, at, level, kind, message, step) VALUES (?, ?, 'error', ?, ?, NULL)"
     try:
-        store = RunStore.open(Path(what.runs))
-    except TrainerError:
-        return False
-    try:
-        store.wait_at_most(_BUSY_SECONDS)
-        with store._write(durable=True) as connection:
+        with _store(what) as store, store._write(durable=True) as connection:
             changed = connection.execute(
                 f"UPDATE runs SET {', '.join(f'{name} = ?' for name in end)} WHERE id = ? AND pid = ?"
                 " AND start_ticks = ? AND lifecycle IN ('started', 'resumed')",
@@ -211,31 +206,28 @@ def _record(what: Watch, message: str) -> bool:
                 connection.execute(event, (what.run_id, time.time(), kind, words))
     except (TrainerError, sqlite3.Error):
         return False
-    finally:
-        store.close()
     return True
 
 
 def _tell(what: Watch, level: str, message: str) -> None:
     """Record a sign of a hang as an event; a store that can't be written is no reason not to go on watching."""
+    with contextlib.suppress(TrainerError, sqlite3.Error), _store(what) as store:
+        store.event(what.run_id, "hung", message, level=level)
+
+
+@contextlib.contextmanager
+def _store(what: Watch) -> "Iterator[RunStore]":
+    """The store, which is waited for only for a moment. Imported here, since it is hardly ever needed."""
     from trainer.store.runs import RunStore
 
-    try:
-        store = RunStore.open(Path(what.runs))
-    except TrainerError:
-        return
-    try:
+    with contextlib.closing(RunStore.open(Path(what.runs))) as store:
         store.wait_at_most(_BUSY_SECONDS)
-        store.event(what.run_id, "hung", message, level=level)
-    except (TrainerError, sqlite3.Error):
-        return
-    finally:
-        store.close()
+        yield store
 
 
 def main(text: str) -> None:
     """Watch what the command line says, and never outlive it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     watch(Watch.from_json(text))
 
 

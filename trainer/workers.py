@@ -6,7 +6,6 @@ same batches again; as no worker holds anything random, they give the same bits.
 """
 
 import contextlib
-import ctypes
 import signal
 import time
 import warnings
@@ -23,6 +22,7 @@ from trainer.config import PretrainConfig
 from trainer.control import EndRequested
 from trainer.errors import TrainerError
 from trainer.job import Job
+from trainer.proc import die_with_parent
 from trainer.signals import held_back
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ _ANSWER_SECONDS = 10.0
 """Within so long idle workers say that they have heard of a new epoch."""
 _REBUILDS = 3
 """How often workers are replaced without a batch in between."""
-_PR_SET_PDEATHSIG = 1
 
 
 class _LostError(Exception):
@@ -274,4 +273,4 @@ def _start_worker(_worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()

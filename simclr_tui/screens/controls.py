@@ -1,6 +1,5 @@
 """The keys that ask something of a run: new, pause, resume, stop, evaluate, learning."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,7 @@ class RunControls(_Base):
         """Pause the cursor's run; nothing is lost, so nothing is asked."""
         row = self._allowed("pause")
         if row is not None:
-            self._start(partial(self.dashboard.actions.pause, row.run.id))
+            self.dashboard.do(partial(self.dashboard.actions.pause, row.run.id))
 
     def action_resume(self) -> None:
         """Resume the cursor's run."""
@@ -56,7 +55,7 @@ class RunControls(_Base):
             held = "h lets it take its turn" if row.turn.is_held else "< moves it sooner"
             self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, p takes it out")
         elif (row := self._allowed("resume")) is not None:
-            self._start(partial(self.dashboard.actions.resume, row.run.id))
+            self.dashboard.do(partial(self.dashboard.actions.resume, row.run.id))
 
     def action_evaluate(self) -> None:
         """Ask in which way the cursor's run is evaluated, and do it."""
@@ -102,7 +101,7 @@ class RunControls(_Base):
 
         def stop(is_sure: bool | None) -> None:
             if is_sure:
-                self._start(partial(self.dashboard.actions.stop, run_id))
+                self.dashboard.do(partial(self.dashboard.actions.stop, run_id))
 
         self.app.push_screen(
             ConfirmScreen(
@@ -126,9 +125,6 @@ class RunControls(_Base):
             return None
         return row
 
-    def _start(self, work: Callable[[], Any]) -> None:
-        self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)
-
 
 def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, way: str = "layers") -> None:
     """Open the window of ways and start what was chosen; a run that can't be evaluated is refused at once."""
@@ -138,8 +134,7 @@ def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *
 
     def start(values: dict[str, Any] | None) -> None:
         if values is not None:
-            work = partial(dashboard.actions.evaluate, run_id, values)
-            dashboard.run_worker(work, thread=True, group="actions", exit_on_error=False)
+            dashboard.do(partial(dashboard.actions.evaluate, run_id, values))
 
     if curves.is_read and not curves.checkpoints:
         start({"what": way})  # comes to nothing, and says why
@@ -155,8 +150,7 @@ def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves") -> None
 
     def start(chosen: dict[str, Any] | None) -> None:
         if chosen is not None:
-            work = partial(dashboard.actions.fork, run_id, **chosen)
-            dashboard.run_worker(work, thread=True, group="actions", exit_on_error=False)
+            dashboard.do(partial(dashboard.actions.fork, run_id, **chosen))
 
     if row.run.kind not in TRAINED_KINDS or (curves.is_read and not curves.checkpoints):
         start({"step": 0, "name": "", "values": {}, "fresh_optimizer": False})  # comes to nothing, and says why

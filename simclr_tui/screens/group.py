@@ -54,8 +54,7 @@ class GroupControls(_Base):
 
         def do(is_sure: bool | None) -> None:
             if is_sure:
-                work = partial(self.dashboard.actions.group, verb, ids)
-                self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)
+                self.dashboard.do(partial(self.dashboard.actions.group, verb, ids))
 
         count = "1 run" if len(able) == 1 else f"{len(able)} runs"
         words = [named([row.run.name for row in able]), _CONSEQUENCES[verb]]

@@ -38,7 +38,7 @@ class LineControls(_Base):
             words = refused or [f"{row.run.name} waits already; < and > move it" for row in chosen]
             self.notify("; ".join(words) or "there is no run to queue; n makes one", severity="warning")
             return
-        self._ask(partial(self.dashboard.actions.group, "queue", [row.run.id for row in reversed(able)]))
+        self.dashboard.do(partial(self.dashboard.actions.group, "queue", [row.run.id for row in reversed(able)]))
 
     def action_line(self, action: str) -> None:
         """Move the cursor's run in its line; `hold` holds it back, or releases it where it is held."""
@@ -49,7 +49,4 @@ class LineControls(_Base):
             return
         if action == "hold" and row.turn.is_held:
             action = "release"
-        self._ask(partial(self.dashboard.actions.change_line, row.run.id, action))
-
-    def _ask(self, work: "partial[None]") -> None:
-        self.app.run_worker(work, thread=True, group="actions", exit_on_error=False)
+        self.dashboard.do(partial(self.dashboard.actions.change_line, row.run.id, action))

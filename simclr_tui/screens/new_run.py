@@ -169,7 +169,7 @@ class NewRunScreen(Screen[None]):
             return
         draft = self.draft
         launch = partial(self.dashboard.actions.launch, draft.preset, draft.name, draft.values, in_line=in_line)
-        self.app.run_worker(launch, thread=True, group="actions", exit_on_error=False)
+        self.dashboard.do(launch)
 
     async def take_failure(self, failure: ActionFailed) -> None:
         """Show beside its field what only the launch could find."""

@@ -6,7 +6,6 @@ The negative control writes a checkpoint in place, as torch.save does.
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 
 from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, scores, steps, until
+from tests.small_disk import mounted
 from tests.trainer.test_checkpoint import content
 from tests.trainer.test_store import make_run, step_row
 from trainer import checkpoint
@@ -28,12 +28,8 @@ from trainer.store import RunStore
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB of its own."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "small", "16m") as folder:
+        yield folder
 
 
 @pytest.mark.timeout(300)

@@ -323,7 +323,7 @@ def test_a_checkpoint_is_removed_with_its_manifest_first_and_for_good(
         unlink(path, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", noting)
-    monkeypatch.setattr(checkpoint, "sync_folder", calls.append)
+    monkeypatch.setattr(checkpoint, "sync", calls.append)
     checkpoint.remove(tmp_path, 1)
     assert calls == [saved.manifest, tmp_path, saved.path]
 

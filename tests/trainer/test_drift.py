@@ -1,15 +1,15 @@
 """Other settings for a run that exists: refused with every way out, or accepted by name and told."""
 
 import dataclasses
-import os
 import re
 import shlex
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import finishes
 from tests.trainer.checkpoint_files import manifest_of, write_checkpoint
 from tests.trainer.test_changes import CONFIG, other_value
 from trainer.changes import RULES, Way
@@ -212,27 +212,14 @@ def test_without_the_settings_before_a_checkpoint_is_lost_by_the_same_end(store:
 
 def change_and_end_at(store: RunStore, run_id: str, number: int) -> bool:
     """Accept other epochs in a process that ends at its n-th call on the checkpoints' folder; whether it was done."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            left = [number]
 
-            def end(event: str, arguments: tuple[Any, ...]) -> None:
-                if event == "os.rename" or (event == "open" and "checkpoints" in str(arguments[0])):
-                    left[0] -= 1
-                    if not left[0]:
-                        os._exit(9)
+    def prepare() -> Callable[[], object]:
+        own = RunStore.open(Path(store.runs_path))
+        return lambda: change_settings(own, own.run(run_id), {"epochs": 800}, ["epochs"])
 
-            own = RunStore.open(Path(store.runs_path))
-            sys.addaudithook(end)
-            change_settings(own, own.run(run_id), {"epochs": 800}, ["epochs"])
-            code = 0
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 9)
-    return code == 0
+    return finishes(
+        prepare, number, lambda event, what: event == "os.rename" or (event == "open" and "checkpoints" in what)
+    )
 
 
 @pytest.mark.parametrize("name", RULES)

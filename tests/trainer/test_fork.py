@@ -2,18 +2,19 @@
 
 import errno
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import finishes
 from tests.trainer.checkpoint_files import STEPS_PER_EPOCH, manifest_of, write_checkpoint
 from tests.trainer.test_keeper import make_keeper, save
 from trainer import fork as fork_module
 from trainer.checkpoint import steps_on_disk
 from trainer.config import PretrainConfig
-from trainer.errors import CheckpointError, ConfigError, StoreError, TrainerError, UsageError
+from trainer.errors import CheckpointError, ConfigError, StoreError, UsageError
 from trainer.fork import new_fork_run
 from trainer.keeper import CheckpointKeeper
 from trainer.manifest import fault_of, read_manifest
@@ -314,29 +315,14 @@ def test_a_row_before_its_checkpoint_would_leave_a_child_without_one(store: RunS
 
 def fork_and_end_at(runs: Path, parent_id: str, number: int) -> bool:
     """Fork in a process that ends at its n-th call that touches the disk; whether it got to its end."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            left = [number]
 
-            def end(event: str, arguments: tuple[Any, ...]) -> None:
-                touches = event in ("os.rename", "os.link", "os.mkdir", "os.remove")
-                if touches or (
-                    event == "open" and str(runs) in str(arguments[0]) and "runs.db" not in str(arguments[0])
-                ):
-                    left[0] -= 1
-                    if not left[0]:
-                        os._exit(9)
+    def prepare() -> Callable[[], object]:
+        own = RunStore.open(runs)
+        return lambda: new_fork_run(own, own.run(parent_id), {"temperature": 0.5})
 
-            own = RunStore.open(runs)
-            sys.addaudithook(end)
-            new_fork_run(own, own.run(parent_id), {"temperature": 0.5})
-            code = 0
-        except TrainerError:
-            code = 2
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 9)
-    return code == 0
+    def touches(event: str, what: str) -> bool:
+        if event in ("os.rename", "os.link", "os.mkdir", "os.remove"):
+            return True
+        return event == "open" and str(runs) in what and "runs.db" not in what
+
+    return finishes(prepare, number, touches)

@@ -34,10 +34,11 @@ def test_what_a_trainer_wrote_is_read(runs: Path) -> None:
     assert fault_of(found) is None
 
 
-def test_the_format_is_the_one_that_the_trainer_writes() -> None:
+def test_the_format_is_the_one_that_the_trainer_writes(tmp_path: Path) -> None:
     from trainer import checkpoint
 
-    assert module.FORMAT == checkpoint.FORMAT
+    saved = checkpoint.save(tmp_path, {}, {"step": 1, "epoch": 1})
+    assert json.loads(saved.manifest.read_bytes())["format"] == module.FORMAT
 
 
 HOSTILE: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_disk import mounted
 from tests.trainer.test_store import make_run, step_row
 from trainer.errors import BusyError, StoreError
 from trainer.gpu import CpuSampler
@@ -145,12 +146,8 @@ def test_two_backups_at_once_are_one(store: RunStore, runs: Path, run_id: str) -
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 40 MiB of its own."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder]).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with mounted(tmp_path / "small", "40m") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("looks_first", [True, False])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trainer.doctor.check import Check, plural
+from trainer.durable import sync
 from trainer.manifest import manifest_paths, run_folders
 from trainer.paths import run_dir
 from trainer.process import lock_holder, wait_until_free
@@ -128,7 +129,7 @@ def syncing(runs: Path) -> Check:
         try:
             path.write_bytes(b"\0" * 4096)
             for target in (path, folder):
-                _sync(target)
+                sync(target)
         except OSError as error:
             return Check("fsync", "bad", f"it fails here ({error.strerror})", remedy)
         seconds = time.perf_counter() - started
@@ -136,11 +137,3 @@ def syncing(runs: Path) -> Check:
     if seconds > _SLOW_FSYNC_SECONDS:
         return Check("fsync", "warn", words, "every checkpoint waits for it; look what else writes to this disk")
     return Check("fsync", "ok", words)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,7 @@ from trainer.doctor.database import kind_of
 from trainer.errors import StoreError
 from trainer.manifest import run_folders
 from trainer.paths import store_file
-from trainer.process import lock_holder
+from trainer.process import live_trainers
 from trainer.queue import line, set_aside
 from trainer.state import LIVE_STATES, run_state
 from trainer.store.queue import queue_rows
@@ -71,7 +71,7 @@ def checks(runs: Path, stored: Stored | None, *, depth: checkpoints.Depth) -> It
         yield from _without_store(found)
     else:
         yield from waiting(runs)
-        live = {folder.name for folder in folders if lock_holder(runs, folder.name) is not None}
+        live = {run_id for run_id, _ in live_trainers(runs)}
         yield from against_store(found, stored, live)
 
 

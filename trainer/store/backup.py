@@ -17,9 +17,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.errors import BusyError, StoreError, UnknownRunError
-from trainer.paths import run_dir, store_file
-from trainer.process import lock_holder
+from trainer.durable import sync
+from trainer.errors import BusyError, StoreError
+from trainer.paths import store_file
+from trainer.process import live_trainers
 from trainer.store.connect import BUSY_TIMEOUT_SECONDS, connect_reader, damaged, unreadable
 from trainer.store.damage import find_damage
 from trainer.store.guard import WriteGuard
@@ -78,12 +79,12 @@ def backup(runs: Path) -> Backup:
             try:
                 _copy(path, temporary)
                 _check_copy(path, temporary)
-                _sync(temporary)
+                sync(temporary)
                 newest = folder / "runs.db"
                 if newest.exists():
                     newest.replace(folder / "runs.previous.db")
                 temporary.replace(newest)
-                _sync(folder)
+                sync(folder)
             finally:
                 for suffix in ("", *_BESIDE):
                     temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -119,12 +120,12 @@ def restore_backup(runs: Path, chosen: Backup | None = None) -> Path | None:
             trouble = _trouble_with(temporary)
             if trouble is not None:
                 raise damaged(source.path, trouble)
-            _sync(temporary)
+            sync(temporary)
             with WriteGuard(path, timeout_seconds=BUSY_TIMEOUT_SECONDS).held():
                 _refuse_live(runs)
                 aside = _set_aside(path)
                 temporary.replace(path)
-                _sync(runs)
+                sync(runs)
         finally:
             temporary.unlink(missing_ok=True)
     return aside
@@ -217,21 +218,8 @@ def _set_aside(path: Path) -> Path | None:
 
 
 def _refuse_live(runs: Path) -> None:
-    for folder in runs.iterdir():
-        with contextlib.suppress(UnknownRunError):
-            run_dir(runs, folder.name)
-            if lock_holder(runs, folder.name) is not None:
-                raise BusyError(
-                    f"run {folder.name} has a live trainer; `simclr-tui stop {folder.name}` ends it, then try again"
-                )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    for run_id, _ in live_trainers(runs):
+        raise BusyError(f"run {run_id} has a live trainer; `simclr-tui stop {run_id}` ends it, then try again")
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The runs folder: real locks of real processes, a real fsync, and room for checkpoints."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.small_disk import mounted
 from tests.trainer.doctor.checkpoint_files import orphan
 from trainer.doctor import folder, places
 
@@ -72,17 +72,11 @@ def test_the_largest_of_the_newest_checkpoints_counts(runs: Path) -> None:
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """On a real small file system where one may be mounted."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], capture_output=True).returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
+    with mounted(tmp_path / "small", "64k") as place:
         orphan(place, 1, data=b"a" * 20_000)
         checks = {check.name: check for check in folder.space(place)}
         assert checks["space"].level == "bad"
         assert "no run starts below 3" in checks["space"].seen
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_the_file_system_is_named(tmp_path: Path) -> None:
