@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.errors import TrainerError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.presets import load_preset
 from trainer.settings import fields_of
-from trainer.store.records import TRAINED_KINDS, Run
+from trainer.store.records import Run
 from trainer.stored_settings import settings_of
+
+_CONFIGS: dict[str, type] = {"evaluate": EvaluateConfig, "benchmark": BenchmarkConfig}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ def changed_settings(run: Run) -> list[Changed]:
     `threads` counts only where the recipe names a number, and `data_dir` only where it is another folder than the
     recipe's one below wherever the run was made: both are settled when a run is made.
     """
-    cls = PretrainConfig if run.kind in TRAINED_KINDS else EvaluateConfig
+    cls = _CONFIGS.get(run.kind, PretrainConfig)
     usual: Any = cls()
     if run.preset and cls is PretrainConfig:
         try:

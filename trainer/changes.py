@@ -76,7 +76,7 @@ RULES: Mapping[str, Rule] = {
             *("epochs", "learning_rate", "learning_rate_scaling", "weight_decay", "momentum", "trust_coefficient"),
             *("clip_grad_norm", "ema_decay", "warmup_epochs", "warmup_start", "cosine_from", "milestones"),
             *("milestone_factor", "learning_rate_floor", "schedule"),
-            *("precision", "channels_last", "deterministic", "threads"),
+            *("precision", "channels_last", "compile", "deterministic", "threads"),
             *("knn_every", "validate_every", "health_every", "evaluate_at_end"),
         ),
         _ACCEPT,

@@ -69,8 +69,9 @@ class PretrainConfig(Serialised):
     drop_last: Annotated[bool, Setting(group="Loader")] = True
     """Leave out the last batch of an epoch where it is short."""
 
-    augment: Annotated[Literal["kornia", "torchvision"], Setting(group="Augmentation", common=True)] = "kornia"
-    """Who computes the views: kornia, a batch on the training device, or torchvision, an image in the workers."""
+    augment: Annotated[Literal["kornia", "torchvision", "fused"], Setting(group="Augmentation", common=True)] = "kornia"
+    """Who computes the views: kornia, a batch on the training device; torchvision, an image in the workers; or fused,
+    a batch on the training device in as few passes as it allows."""
     crop_scale_min: Annotated[float, Setting(group="Augmentation", low=0.01, high=1, unit="of the area")] = 0.08
     """Smallest crop."""
     crop_scale_max: Annotated[float, Setting(group="Augmentation", low=0.01, high=1, unit="of the area")] = 1.0
@@ -170,6 +171,9 @@ class PretrainConfig(Serialised):
     always float32."""
     channels_last: Annotated[Literal["auto", "yes", "no"], Setting(group="Machine")] = "auto"
     """Memory layout of images and weights; auto is yes on CUDA and no on a CPU."""
+    compile: Annotated[Literal["auto", "no", "graph", "yes"], Setting(group="Machine")] = "auto"
+    """How a step is run: no launches each operation, graph replays the whole step as one CUDA graph, yes compiles the
+    network with inductor too; auto is graph on a CUDA device where the step can be captured, else no."""
     deterministic: Annotated[Literal["auto", "yes", "no"], Setting(group="Machine")] = "auto"
     """Bit-reproducible kernels; auto is yes on a CPU, where it costs nothing, and on CUDA."""
     threads: Annotated[int, Setting(group="Machine", low=0, high=1024, unit="threads")] = 0
@@ -193,6 +197,8 @@ class PretrainConfig(Serialised):
         float, Setting(group="Checkpoints", low=0, high=86_400, unit="seconds", results=False)
     ] = 60.0
     """A checkpoint is written at the first step after so long; it grows where one would cost over 1 % of the time."""
+    checkpoint_in_background: Annotated[bool, Setting(group="Checkpoints", results=False)] = True
+    """Write checkpoints from a copy while training goes on; a pause, a stop and the end wait for theirs."""
     keep_checkpoints: Annotated[int, Setting(group="Checkpoints", low=2, high=1000, results=False)] = 3
     """Newest checkpoints kept, beside the best and the last one."""
     keep_every_epochs: Annotated[
@@ -221,7 +227,9 @@ class PretrainConfig(Serialised):
         if self.blur_kernel and self.blur_kernel % 2 == 0:
             raise ConfigError("blur_kernel", f"{self.blur_kernel} is even; give an odd number, or 0")
         if self.cache == "vram" and self.augment == "torchvision":
-            raise ConfigError("cache", "vram needs --augment kornia, which works on the device; change one of them")
+            raise ConfigError(
+                "cache", "vram needs --augment kornia or fused, which work on the device; change one of them"
+            )
 
     def _check_method(self) -> None:
         if self.method != "cross-entropy" and self.views < 2:

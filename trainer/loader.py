@@ -21,6 +21,7 @@ from trainer.config import PretrainConfig
 from trainer.data.split import ImageSource
 from trainer.device import Machine
 from trainer.job import Job
+from trainer.parts import AUGMENTATION, COPY, Part, unmeasured
 from trainer.randomness import permutation, uniforms
 from trainer.workers import WorkerPool
 
@@ -200,10 +201,17 @@ class ViewLoader:
         assert self._resident is not None
         return self._resident[indices_B.to(self._machine.device, non_blocking=True)]
 
-    def views(self, batch: Batch) -> Tensor:
-        """The network's input of a batch: float32 (V·B, 3, S, S) on the training device, normalised."""
+    def views(self, batch: Batch, part: Part = unmeasured) -> Tensor:
+        """The network's input of a batch: float32 (V·B, 3, S, S) on the training device, normalised.
+
+        Args:
+            batch: from `epoch` or `fixed_views`.
+            part: times the copy and the augmentation.
+        """
         images, parameters, _ = batch
-        images = images.to(self._machine.device, non_blocking=True)
-        if parameters is not None:
-            images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
-        return images.contiguous(memory_format=self._machine.memory_format)
+        with part(COPY):
+            images = images.to(self._machine.device, non_blocking=True)
+        with part(AUGMENTATION):
+            if parameters is not None:
+                images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
+            return images.contiguous(memory_format=self._machine.memory_format)

@@ -4,13 +4,15 @@ Standardised features of images are nearly collinear, which costs plain L-BFGS h
 coordinates in which the curvature is about the same in every direction. That changes the way, not the optimum: the
 objective is strictly convex. On 3,000 × 3,072 pixels it saves three quarters of the iterations.
 
-Products with the features are float32; the coordinates, the objective and what L-BFGS does with them are float64.
+Products with the features are float32; the coordinates, the objective and what L-BFGS does with them are float64. Where
+float32 products can't lower the objective any more and it is not known to be at its minimum, float64 ones go on.
 Shapes: N images, D features, K classes, R axes.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 import torch
@@ -25,7 +27,7 @@ SUBSPACE_ITERATIONS = 2
 TOLERANCE = 1e-6
 """A fit ends where strong convexity says that the objective is at most this part of itself above its minimum."""
 STALLED = 1e-9
-"""It also ends where `CHUNK` iterations lower the objective by less than this part: float32 products can't do more."""
+"""Products of a precision can do no more where `CHUNK` iterations lower the objective by less than this part."""
 CHUNK = 10
 HISTORY = 20
 MAX_CHUNKS = 200
@@ -106,24 +108,29 @@ class LogisticProblem:
             return scaling.stretch(flat[:-classes].view(classes, features)), flat[-classes:]
 
         @torch.no_grad()
-        def objective() -> _Value:
+        def objective(x_ND: Tensor) -> _Value:
             weight_KD, bias_K = unpack(point)
-            value, gradient_KD, gradient_K = self._evaluate(weight_KD, bias_K, penalty)
+            value, gradient_KD, gradient_K = self._evaluate(x_ND, weight_KD, bias_K, penalty)
             point.grad = torch.cat((scaling.stretch(gradient_KD).flatten(), gradient_K))
             # Minimised over the bias, the objective curves by the penalty or more, so it can't fall by more than this.
             return _Value(value, gap=gradient_KD.square().sum().item() / (2 * penalty))
 
-        converged = _minimise(objective, point.requires_grad_(), self._check)
-        return Weights(*unpack(point.detach()), converged)
+        ending = _minimise(lambda: objective(self._x_ND), point.requires_grad_(), self._check)
+        if ending is _Ending.STALLED:
+            precise_ND = self._x_ND.double()
+            ending = _minimise(lambda: objective(precise_ND), point, self._check)
+        return Weights(*unpack(point.detach()), ending is not _Ending.RAN_OUT)
 
-    def _evaluate(self, weight_KD: Tensor, bias_K: Tensor, penalty: float) -> tuple[float, Tensor, Tensor]:
-        """Mean log loss + ½ penalty ‖weight‖², and its gradients by weight and bias."""
-        logits_KN = (weight_KD.float() @ self._x_ND.T).double() + bias_K[:, None]
+    def _evaluate(
+        self, x_ND: Tensor, weight_KD: Tensor, bias_K: Tensor, penalty: float
+    ) -> tuple[float, Tensor, Tensor]:
+        """Mean log loss + ½ penalty ‖weight‖², and its gradients by weight and bias; products in the features' type."""
+        logits_KN = (weight_KD.to(x_ND.dtype) @ x_ND.T).double() + bias_K[:, None]
         normaliser_N = logits_KN.logsumexp(dim=0)
-        images = len(self._x_ND)
+        images = len(x_ND)
         loss = (normaliser_N.sum() - (logits_KN * self._target_KN).sum()) / images
         error_KN = ((logits_KN - normaliser_N).exp() - self._target_KN) / images
-        gradient_KD = (error_KN.float() @ self._x_ND).double() + penalty * weight_KD
+        gradient_KD = (error_KN.to(x_ND.dtype) @ x_ND).double() + penalty * weight_KD
         return (loss + penalty / 2 * weight_KD.square().sum()).item(), gradient_KD, error_KN.sum(dim=1)
 
 
@@ -162,8 +169,19 @@ class _Value(NamedTuple):
     """Upper bound on how far that is above the minimum."""
 
 
-def _minimise(objective: Callable[[], _Value], point: Tensor, check: Callable[[], None]) -> bool:
-    """Move `point` to the minimum of an objective that leaves its gradient there; True where it was reached."""
+class _Ending(Enum):
+    """Why a minimisation ended."""
+
+    REACHED = "reached"
+    """The minimum is near enough."""
+    STALLED = "stalled"
+    """Nothing lowers the objective any more."""
+    RAN_OUT = "ran out"
+    """The iterations did."""
+
+
+def _minimise(objective: Callable[[], _Value], point: Tensor, check: Callable[[], None]) -> _Ending:
+    """Move `point` towards the minimum of an objective that leaves its gradient there."""
     optimizer: torch.optim.Optimizer = torch.optim.LBFGS(
         [point],
         max_iter=CHUNK,
@@ -177,7 +195,9 @@ def _minimise(objective: Callable[[], _Value], point: Tensor, check: Callable[[]
         check()
         optimizer.step(lambda: objective().value)
         value, gap = objective()
-        if gap <= TOLERANCE * value or before - value <= STALLED * value:
-            return True
+        if gap <= TOLERANCE * value:
+            return _Ending.REACHED
+        if before - value <= STALLED * value:
+            return _Ending.STALLED
         before = value
-    return False
+    return _Ending.RAN_OUT

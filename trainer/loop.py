@@ -21,7 +21,8 @@ from trainer.model import SimCLRModel
 from trainer.recorder import Recorder, StepRecord
 from trainer.report import duration
 from trainer.schedule import learning_rate
-from trainer.step import TrainState, train_step
+from trainer.step import TrainState
+from trainer.stepper import Stepper
 from trainer.timing import DeviceClock
 
 _INSIST_SECONDS = 5.0
@@ -35,6 +36,7 @@ class Training:
     config: PretrainConfig
     machine: Machine
     loader: ViewLoader
+    stepper: Stepper
     recorder: Recorder
     device_clock: DeviceClock
     keeper: CheckpointKeeper
@@ -91,8 +93,7 @@ def _train_on(training: Training, state: TrainState, epoch: int, batches: Iterat
 def _take_step(training: Training, state: TrainState, epoch: int, batch: Batch, *, t_data: float) -> None:
     span = training.device_clock.begin()
     lr = learning_rate(state.step + 1, training.loader.steps_per_epoch(), training.config)
-    views = training.loader.views(batch)
-    metrics = train_step(state, views, lr, training.config, training.machine, batch.labels)
+    metrics = training.stepper.take(batch, lr)
     training.device_clock.end(span)
     state.step += 1
     training.job.control.beat(state.step)

@@ -23,6 +23,7 @@ from trainer.online import OnlineScores
 from trainer.recorder import Recorder
 from trainer.restore import restore
 from trainer.step import TrainState, new_state
+from trainer.stepper import EagerStepper
 from trainer.timing import DeviceClock
 
 
@@ -126,6 +127,7 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         config=config,
         machine=machine,
         loader=loader,
+        stepper=EagerStepper(state, loader, config, machine),
         recorder=Recorder(
             job.store,
             job.run.id,

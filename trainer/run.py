@@ -43,7 +43,12 @@ from trainer.watchdog import HANG_SECONDS
 from trainer.watched import Watched
 
 _BEGUN_AT = time.time()
-_JOBS = {"pretrain": "trainer.pretrain", "supervised": "trainer.pretrain", "evaluate": "trainer.evaluate"}
+_JOBS = {
+    "pretrain": "trainer.pretrain",
+    "supervised": "trainer.pretrain",
+    "evaluate": "trainer.evaluate",
+    "benchmark": "trainer.benchmark.job",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

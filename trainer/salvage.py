@@ -29,6 +29,7 @@ TABLES = (
     "annotations",
     "device_samples",
     "benchmark_trials",
+    "anatomy",
 )
 """What is carried over. Buckets are made anew from the steps and rows of checkpoints from the files; commands and the
 queue were meant for trainers that are gone."""

@@ -15,6 +15,7 @@ from trainer.guard import FiniteGuard
 from trainer.model import SimCLRModel, build_model
 from trainer.objective import objective
 from trainer.optim import averaged_model, build_optimizer, clip_gradients, grad_norm, set_learning_rate
+from trainer.parts import BACKWARD, FORWARD, LOSS, OPTIMISER, Part, unmeasured
 from trainer.payload import check_fit
 
 
@@ -100,7 +101,14 @@ def new_state(config: PretrainConfig, machine: Machine, *, classes: int, data: s
 
 
 def train_step(
-    state: TrainState, views: Tensor, lr: float, config: PretrainConfig, machine: Machine, labels: Tensor | None = None
+    state: TrainState,
+    views: Tensor,
+    lr: float,
+    config: PretrainConfig,
+    machine: Machine,
+    labels: Tensor | None = None,
+    *,
+    part: Part = unmeasured,
 ) -> Tensor:
     """One update; float32 (5,) on the device: loss, acc_top1, acc_top5, acc_mean_pos, gradient norm.
 
@@ -114,20 +122,24 @@ def train_step(
         config: the settings.
         machine: the device.
         labels: (N,), where the method is supervised.
+        part: times the parts of the step.
     """
     state.model.train()
     set_learning_rate(state.optimizer, lr)
     if config.backbone.startswith(TIMM):  # it may have dropout, which must be a function of the step too
         torch.manual_seed(randomness.key(config.seed, "step", state.step + 1))
-    state.guard.remember()
-    with machine.autocast():
+    with part(FORWARD), machine.autocast():
+        state.guard.remember()
         z = state.model(views)
-    loss, metrics = objective(z, config, labels)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = grad_norm(state.model.parameters())
-    if config.clip_grad_norm:
-        clip_gradients(state.model.parameters(), config.clip_grad_norm, norm)
-    state.guard.update(loss.detach(), norm)
+    with part(LOSS):
+        loss, metrics = objective(z, config, labels)
+    with part(BACKWARD):
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+    with part(OPTIMISER):
+        norm = grad_norm(state.model.parameters())
+        if config.clip_grad_norm:
+            clip_gradients(state.model.parameters(), config.clip_grad_norm, norm)
+        state.guard.update(loss.detach(), norm)
     figures = (loss.detach(), metrics.acc_top1, metrics.acc_top5, metrics.acc_mean_pos, norm)
     return torch.stack([figure.float() for figure in figures])

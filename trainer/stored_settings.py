@@ -11,10 +11,12 @@ import math
 from functools import lru_cache
 from typing import Any
 
+from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.evaluate_config import EvaluateConfig
 from trainer.store.records import TRAINED_KINDS, Run
 
+_OTHERS: dict[str, type] = {"evaluate": EvaluateConfig, "benchmark": BenchmarkConfig}
 _LARGEST = 2**31
 _LONGEST = 4096
 
@@ -32,7 +34,7 @@ def _read(kind: str, text: str) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         return {}
-    cls: type = PretrainConfig if kind in TRAINED_KINDS else EvaluateConfig
+    cls: type = PretrainConfig if kind in TRAINED_KINDS else _OTHERS.get(kind, EvaluateConfig)
     defaults = {field.name: field.default for field in dataclasses.fields(cls)}
     return {name: value for name, value in values.items() if _can_be(value, defaults.get(name))}
 

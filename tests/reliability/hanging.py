@@ -15,9 +15,9 @@ _KEEPERS: list[Any] = []
 
 def _before_a_step(do: Callable[[], None]) -> None:
     """Do something in the middle of the training step after HANG_AT."""
-    from trainer import loop
+    from trainer import stepper
 
-    step = vars(loop)["train_step"]
+    step = vars(stepper)["train_step"]
 
     def patched(state: Any, *arguments: Any, **options: Any) -> Tensor:
         if state.step == HANG_AT:
@@ -25,7 +25,7 @@ def _before_a_step(do: Callable[[], None]) -> None:
         metrics: Tensor = step(state, *arguments, **options)
         return metrics
 
-    vars(loop)["train_step"] = patched
+    vars(stepper)["train_step"] = patched
 
 
 def _hang_with_the_interpreter() -> None:
@@ -68,11 +68,11 @@ def _hang_in_workers() -> None:
 
 def _save_in_the_handler() -> None:
     """The negative control: what Lightning's handler does. The weights may be in the middle of an update."""
-    from trainer import loop
+    from trainer import stepper
     from trainer.signals import Signals
 
     training: list[Any] = []
-    step = vars(loop)["train_step"]
+    step = vars(stepper)["train_step"]
 
     def watched(state: Any, *arguments: Any, **options: Any) -> Tensor:
         training[:] = [state]
@@ -85,7 +85,7 @@ def _save_in_the_handler() -> None:
             _KEEPERS[0].save(state.payload(), step=state.step, epoch=1, reason="interrupted")
         os._exit(128 + number)
 
-    vars(loop)["train_step"] = watched
+    vars(stepper)["train_step"] = watched
     _remember_keepers()
     Signals._end = save_and_leave  # type: ignore[assignment,method-assign]
 

@@ -74,7 +74,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"hang_seconds": 0.0}, ""),
     (
         {"cache": "vram", "augment": "torchvision"},
-        "--cache: vram needs --augment kornia, which works on the device; change one of them",
+        "--cache: vram needs --augment kornia or fused, which work on the device; change one of them",
     ),
     ({"cache": "vram", "augment": "kornia"}, ""),
 ]
@@ -136,6 +136,8 @@ def test_a_run_of_an_older_version_is_the_run_that_it_was() -> None:
         "milestone_factor": 0.1,
         "health_every": 1,
         "hang_seconds": 600.0,
+        "compile": "auto",
+        "checkpoint_in_background": True,
     }
     assert PretrainConfig.from_json(config.to_json()) == config
     assert PretrainConfig.from_json(config.to_json()).digest() == config.digest()

@@ -78,7 +78,7 @@ def test_gradients_are_those_of_autograd() -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(4, 8, generator=generator, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(4, generator=generator, dtype=torch.float64, requires_grad=True)
-    value, by_weight, by_bias = problem._evaluate(weight.detach(), bias.detach(), penalty=0.3)
+    value, by_weight, by_bias = problem._evaluate(x, weight.detach(), bias.detach(), penalty=0.3)
     expected = objective(weight, bias, x, labels, C=1 / (0.3 * 50)) * 0.3
     assert value == pytest.approx(expected.item(), rel=1e-6)
     for ours, theirs in zip((by_weight, by_bias), torch.autograd.grad(expected, (weight, bias)), strict=True):

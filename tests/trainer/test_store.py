@@ -58,6 +58,7 @@ def test_every_table_of_the_design_is_there(store: RunStore) -> None:
         "commands",
         "benchmark_trials",
         "artifacts",
+        "anatomy",
     }
 
 

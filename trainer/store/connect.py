@@ -23,7 +23,7 @@ from trainer.store.guard import WriteGuard
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0

@@ -185,3 +185,18 @@ def m003_forks_phases_and_the_queue(db: Database) -> None:
     checkpoints.add_column("verified_at", float)
     _table(db, "queue", {"run_id": str, "device": str, "place": float, "is_held": int, "at": float}, pk="run_id")
     db.execute("PRAGMA user_version = 3")
+
+
+@migrations()
+def m004_anatomy_and_trials(db: Database) -> None:
+    """Where the seconds of an epoch went, and what the trials of a benchmark cost and met."""
+    part = {"run_id": str, "epoch": int, "part": str, "seconds": float, "clock": str, "is_sampled": int, "steps": int}
+    _table(db, "anatomy", part, pk=("run_id", "epoch", "part"))
+    epochs: Any = db["epochs"]
+    epochs.add_column("t_idle", float)
+    trials: Any = db["benchmark_trials"]
+    columns = {"name": str, "t_data": float, "t_data_next": float, "idle": float, "host_memory_bytes": int}
+    columns |= {"device_memory_bytes": int, "steps": int, "warmup_seconds": float, "dropped": str, "at": float}
+    for name, kind in columns.items():
+        trials.add_column(name, kind)
+    db.execute("PRAGMA user_version = 4")

@@ -11,12 +11,24 @@ from trainer.paths import store_file
 from trainer.quote import quoted
 from trainer.store.connect import connect_reader, damaged, reading
 from trainer.store.filesystem import file_system_type, network_warning
-from trainer.store.records import PIN_CHECKPOINT, Artifact, Checkpoint, Command, Evaluation, Event, Record, Run
+from trainer.store.records import (
+    PIN_CHECKPOINT,
+    AnatomyRow,
+    Artifact,
+    Checkpoint,
+    Command,
+    Evaluation,
+    Event,
+    Record,
+    Run,
+    TrialRow,
+)
 from trainer.store.series import Point, read_series
 
 LONGEST_ASKED = 240
 """Characters of an id or name that are looked for; no run has a longer one."""
 
+_WITH_ANATOMY = 4
 _WITH_ARTIFACTS = 2
 """The schema version that brought the table; a store is read as it is, of whatever version up to this one's."""
 
@@ -178,6 +190,21 @@ class StoreReader:
         if self.schema_version() < _WITH_ARTIFACTS:
             return []
         return self._records(Artifact, "SELECT * FROM artifacts WHERE run_id = ? ORDER BY at DESC, name", (run_id,))
+
+    def anatomy(self, run_id: str, *, after: int = 0) -> list[AnatomyRow]:
+        """The parts of a run's epochs above an epoch, epoch by epoch."""
+        if self.schema_version() < _WITH_ANATOMY:
+            return []
+        query = "SELECT * FROM anatomy WHERE run_id = ? AND epoch > ? ORDER BY epoch, rowid"
+        return self._records(AnatomyRow, query, (run_id, after))
+
+    def trials(self, run_id: str) -> list[TrialRow]:
+        """What the trials of a benchmark were like, round by round; an older store has none."""
+        if self.schema_version() < _WITH_ANATOMY:
+            return []
+        return self._records(
+            TrialRow, "SELECT * FROM benchmark_trials WHERE run_id = ? ORDER BY round, trial", (run_id,)
+        )
 
     def metrics(self, run_id: str, *, after: int = -1) -> dict[str, list[tuple[int, float | None]]]:
         """The series of `metrics` above a step: name → (step, value) in the order of steps.

@@ -199,6 +199,67 @@ class Evaluation(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AnatomyRow(Record):
+    """Seconds of one part of an epoch (trainer.parts.EPOCH_PARTS)."""
+
+    run_id: str
+    epoch: int
+    part: str
+    seconds: float
+    clock: str
+    """Whose clock measured it: host or device."""
+    is_sampled: int
+    """1 where it is known of some steps only and spread over all of them."""
+    steps: int
+    """Steps in which it was measured."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialRow(Record):
+    """One trial of a benchmark in one round; round 0 is the warm-up, which no figure is made of.
+
+    Times in seconds; the columns without `_next` are of the first epoch of the round, those with it of the next one.
+    """
+
+    run_id: str
+    trial: int
+    """Counted from 1."""
+    round: int
+    """Counted from 1; 0 is the warm-up."""
+    name: str | None
+    settings: str
+    """JSON: the settings that make this trial."""
+    t_batch: float | None = None
+    """Median of the steps, on the device."""
+    t_batch_next: float | None = None
+    t_data: float | None = None
+    """Median of what the steps waited for data, on the host."""
+    t_data_next: float | None = None
+    t_epoch: float | None = None
+    """Of a whole epoch, from the steps that were taken."""
+    t_epoch_next: float | None = None
+    images_per_second: float | None = None
+    """In the next epoch."""
+    gpu_util: float | None = None
+    """0 to 100, mean over both epochs."""
+    idle: float | None = None
+    """Part of the next epoch in which the device waited between steps, 0 to 1."""
+    host_memory_bytes: int | None = None
+    """Proportional set size of the trainer and its workers."""
+    device_memory_bytes: int | None = None
+    """Peak that torch allocated on the device."""
+    steps: int | None = None
+    """Steps taken of each epoch."""
+    warmup_seconds: float | None = None
+    """In round 0: what came before the first step that counts."""
+    error: str | None = None
+    """Why the trial could not be run, in a sentence."""
+    dropped: str | None = None
+    """Why the round is not counted, such as a throttled card."""
+    at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact(Record):
     """A file that an evaluation made; `path` is relative to the runs folder."""
 

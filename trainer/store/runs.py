@@ -157,6 +157,23 @@ class RunStore(StoreReader):
         """Write the row of an epoch; after a resume it replaces one that was written before. Commits."""
         self._put("epochs", {"run_id": run_id, "epoch": epoch, "at": time.time(), **values})
 
+    def put_anatomy(self, run_id: str, epoch: int, rows: Iterable[dict[str, Any]]) -> None:
+        """Write the parts of an epoch in the place of those that were there. Commits.
+
+        Args:
+            run_id: the run.
+            epoch: counted from 1.
+            rows: columns of `anatomy` but the run and the epoch.
+        """
+        with self._write() as connection:
+            connection.execute("DELETE FROM anatomy WHERE run_id = ? AND epoch = ?", (run_id, epoch))
+            for row in rows:
+                _insert(connection, "anatomy", {"run_id": run_id, "epoch": epoch, **row})
+
+    def put_trial(self, row: dict[str, Any]) -> None:
+        """Write what a trial of a benchmark was like in a round, in the place of an earlier try. Commits."""
+        self._put("benchmark_trials", {"at": time.time(), **row})
+
     def put_evaluations(self, run_id: str, rows: Iterable[dict[str, Any]]) -> None:
         """Write figures of an evaluation; the same figure made again replaces the older one. Commits."""
         now = time.time()

@@ -1,0 +1,1 @@
+"""The benchmark job: trials of settings, taken in turns on the training device."""
