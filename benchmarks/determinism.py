@@ -1,7 +1,7 @@
 """What `--deterministic yes` costs, and whether `no` repeats its bits: both measured in turns on the same images.
 
     python benchmarks/determinism.py [--device auto] [--batch-size 256] [--image-size 96] [--backbone resnet18]
-        [--steps 20] [--rounds 5] [--precision auto]
+        [--steps 20] [--rounds 5] [--precision auto] [--json FILE] [--tiny]
 
 Each round trains every mode for so many steps from the same weights on the same views, in an order that turns, and
 reads the device's clock (CUDA events on a GPU). The first round warms up (cuDNN looks for its fastest kernels there)
@@ -9,8 +9,10 @@ and is not counted. A mode repeats its bits if every round gave the losses of it
 """
 
 import argparse
+import json
 import os
 import statistics
+from pathlib import Path
 
 # Before CUDA starts, as every trainer has it whatever its mode; torch refuses deterministic products without it.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -65,8 +67,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", default=None)
+    parser.add_argument("--tiny", action="store_true", help="a few small images, to see that everything runs")
     options = parser.parse_args()
-    given = {name: value for name, value in vars(options).items() if name not in ("steps", "rounds")}
+    if options.tiny:
+        options.batch_size, options.image_size, options.backbone, options.threads = 8, 16, "resnet-narrow", 1
+        options.steps, options.rounds = 2, 1
+    own = ("steps", "rounds", "json", "tiny")
+    given = {name: value for name, value in vars(options).items() if name not in own}
     per_class = -(-2 * options.batch_size // 10)
     config = PretrainConfig(dataset="shapes", limit_per_class=per_class, limit_test_per_class=1, num_workers=0, **given)
     machine = settle(config, "yes")
@@ -91,7 +99,10 @@ def main() -> None:
             f"bits {'repeated' if same else 'not repeated'}"
         )
     cost = statistics.median(yes / no - 1 for yes, no in zip(seconds["yes"], seconds["no"], strict=True))
-    print(f"cost of yes: {100 * cost:+.1f} % (median over rounds of the pair)")
+    words = f"cost of yes: {100 * cost:+.1f} % (median over rounds of the pair)"
+    print(words)
+    if options.json:
+        Path(options.json).write_text(json.dumps({"words": words, "seconds": seconds, "losses": losses}))
 
 
 if __name__ == "__main__":

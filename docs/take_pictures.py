@@ -27,6 +27,8 @@ PICTURES: dict[str, tuple[tuple[int, int], tuple[str, ...]]] = {
     "learning-invariance-120x36": ((120, 36), ("v", "4")),
     "learning-map-120x36": ((120, 36), ("v", "5")),
     "learning-health-80x24": ((80, 24), ("v",)),
+    "benchmark-120x36": ((120, 36), ("b",)),
+    "benchmark-80x24": ((80, 24), ("b",)),
 }
 """Name of each picture: the terminal's size, and the keys that lead to it."""
 
@@ -40,10 +42,22 @@ def most_evaluated(runs: Path) -> str:
     return chosen
 
 
+def most_measured(runs: Path) -> str | None:
+    """The benchmark with the most rows; None where there is none."""
+    reader = StoreReader.open(runs)
+    ids = [run.id for run in reader.runs() if run.kind == "benchmark"]
+    chosen = max(ids, key=lambda run_id: len(reader.trials(run_id)), default=None)
+    reader.close()
+    return chosen
+
+
 async def take(runs: Path, name: str) -> None:
     """Open the dashboard, press the keys, and save what is shown."""
     size, keys = PICTURES[name]
-    app = DashboardApp(runs, select=most_evaluated(runs))
+    chosen = most_measured(runs) if name.startswith("benchmark") else most_evaluated(runs)
+    if chosen is None:
+        return
+    app = DashboardApp(runs, select=chosen)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(1.5)
         for key in keys:

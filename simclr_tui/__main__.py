@@ -19,6 +19,7 @@ _COMMANDS = {
     "resume": "starting:resume",
     "fork": "forking:fork",
     "evaluate": "starting:evaluate",
+    "benchmark": "benchmark:benchmark",
     "preview": "previewing:preview",
     "pause": "ending:pause",
     "stop": "ending:stop",

@@ -80,6 +80,34 @@ class Actions:
 
         self._do(work)
 
+    def benchmark(self, name: str, values: Mapping[str, Any]) -> None:
+        """Make a benchmark and start it; `values` are settings of BenchmarkConfig."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from simclr_tui.lab.bench import check_plan
+            from trainer.benchmark_config import BenchmarkConfig
+            from trainer.start import new_benchmark_run
+
+            config = BenchmarkConfig.from_values(dict(values))
+            check_plan(config)
+            run_id = new_benchmark_run(store, config, name=name)
+            return ActionDone(f"{self._start(store, run_id)} is starting; b shows it", run_id)
+
+        self._do(work)
+
+    def apply(self, bench_id: str, run_id: str) -> None:
+        """Give a run the settings that a benchmark recommends; one that is running is paused and goes on with them."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from simclr_tui.applying import apply
+            from simclr_tui.commands.benchmarks import read_bench
+
+            sentence, child = apply(store, read_bench(store, store.run(bench_id)), store.run(run_id))
+            self._children.append(child)
+            return ActionDone(sentence)
+
+        self._do(work)
+
     def group(self, verb: str, run_ids: Sequence[str]) -> None:
         """Pause, resume, stop or queue several runs; what can't be done to one is said and keeps no other from it."""
 
@@ -136,8 +164,11 @@ class Actions:
         def work(store: "RunStore") -> ActionDone:
             state = self._refuse(store, run_id, command)
             store.request(run_id, command)
+            run = store.run(run_id)
             words = "leaves the line; r starts it" if state == "queued" else consequence
-            return ActionDone(f"{store.run(run_id).name} {words}")
+            if run.kind == "benchmark":
+                words = words.replace("after its step and a checkpoint", "before its next turn")
+            return ActionDone(f"{run.name} {words}")
 
         self._do(work)
 
@@ -145,7 +176,7 @@ class Actions:
         """The state of a run that a verb can be done to; else raises UsageError."""
         run = store.run(run_id)
         state, is_launched = run_state(run, self._runs), run.lifecycle != "created"
-        sentence = refusal(verb, run.name, state, is_launched=is_launched)
+        sentence = refusal(verb, run.name, state, is_launched=is_launched, kind=run.kind)
         if sentence is not None:
             raise UsageError(sentence)
         return state

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from simclr_tui.drawn import Drawn, Stretch, View
 from simclr_tui.model import Curves, Learning, RunRow, Watched, table_order
-from simclr_tui.panels import Drawn, Stretch, View
+
+if TYPE_CHECKING:
+    from simclr_tui.lab.bench import BenchLook
 
 _LONGEST_LINEAGE = 8
 """Forks of forks of forks: so many of the runs before are drawn."""
@@ -27,6 +31,8 @@ class Board:
     """The run whose representation is looked at, on a screen above this one."""
     learning: Learning | None = None
     """What was last read of a run's representation."""
+    benchmark: "BenchLook | None" = None
+    """What was last read of a benchmark."""
     _before_filter: str | None = None
 
     def take_rows(self, rows: Sequence[RunRow]) -> None:
@@ -108,7 +114,13 @@ class Board:
         ids |= dict.fromkeys(stretch.row.run.id for one in drawn for stretch in one.trunk)
         if self.learning_id is not None:
             ids[self.learning_id] = None
-        return Watched(tuple(ids), columns, self.learning_id)
+        cursor = self.cursor
+        benchmark_id = cursor.run.id if cursor is not None and cursor.run.kind == "benchmark" else None
+        return Watched(tuple(ids), columns, self.learning_id, benchmark_id)
+
+    def benchmark_of(self, run_id: str) -> "BenchLook | None":
+        """What was read of a benchmark, if it is the one that was read last."""
+        return self.benchmark if self.benchmark is not None and self.benchmark.run_id == run_id else None
 
     def row_of(self, run_id: str | None) -> RunRow | None:
         """A run by its id."""

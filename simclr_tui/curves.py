@@ -5,11 +5,13 @@ from typing import Any
 
 from simclr_tui.model import Curves
 from trainer.store.reader import StoreReader
-from trainer.store.records import Checkpoint, Evaluation, Event, Run
+from trainer.store.records import AnatomyRow, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import BUCKET_SIZES, Point
 
 DRAWN = ("loss", "acc_top1", "acc_top5", "t_batch", "t_data")
 DEVICE_SECONDS = 600
+ANATOMY_EPOCHS = 8
+"""So many of the newest epochs are shown by their parts."""
 _EVENTS_KEPT = 500
 
 
@@ -22,6 +24,7 @@ class CurveReader:
         self._steps: dict[str, list[Point]] = {}
         self._read_to = (0, 0)
         self._epochs: list[dict[str, Any]] = []
+        self._anatomy: list[AnatomyRow] = []
         self._device: list[dict[str, Any]] = []
         self._events: list[Event] = []
         self._evaluations: list[Evaluation] = []
@@ -47,6 +50,7 @@ class CurveReader:
             run_id=self.run_id,
             steps={name: tuple(points) for name, points in self._steps.items()},
             epochs=tuple(self._epochs),
+            anatomy=tuple(self._anatomy),
             device=tuple(self._device),
             events=tuple(self._events),
             evaluations=tuple(self._evaluations),
@@ -77,6 +81,8 @@ class CurveReader:
         if fresh == known:
             return False
         self._epochs = self._epochs[: -len(known) or None] + fresh
+        newest = self._epochs[-1]["epoch"] if self._epochs else 0
+        self._anatomy = reader.anatomy(self.run_id, after=newest - ANATOMY_EPOCHS)  # stored before the row is
         return True
 
     def _read_device(self, reader: StoreReader) -> bool:

@@ -97,4 +97,6 @@ def hint(one: Field) -> str:
         return _WORDS[one.name]
     if one.kind is bool:
         return "yes or no"
+    if "" in one.choices:
+        return ", ".join(choice or "none" for choice in one.choices)
     return one.bounds

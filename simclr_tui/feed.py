@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -26,6 +27,10 @@ from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.frozen import is_frozen
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
+
+if TYPE_CHECKING:
+    from simclr_tui.lab.bench import BenchLook
+    from simclr_tui.lab.reader import BenchReader
 
 POLL_SECONDS = 0.5
 _BUSY_TIMEOUT_SECONDS = 0.25
@@ -67,6 +72,7 @@ class Feed:
         """The reader sees nothing of what is written from now on."""
         self._readers: dict[str, CurveReader] = {}
         self._learning_reader: LearningReader | None = None
+        self._bench_reader: BenchReader | None = None
         self._rows: list[RunRow] | None = None
         self._event_id = 0
         self._has_read = False
@@ -105,7 +111,7 @@ class Feed:
             self._post(StoreRefused(str(error)))
         except StoreError as error:
             self._disconnect()
-            self._readers, self._learning_reader = {}, None  # what they have read since the last message was not shown
+            self._forget()  # what the readers have read since the last message was not shown
             refused = not self._has_read and not is_passing(error)
             self._post(StoreRefused(str(error)) if refused else PollFailed(str(error.__cause__ or error)))
         except (TrainerError, OSError) as error:
@@ -130,6 +136,7 @@ class Feed:
             device=reader.latest_device_sample(),
             learning=self._learning(reader, rows),
             curves=self._curves(reader, rows),
+            benchmark=self._benchmark(reader, rows),
             free_bytes=self._free_bytes(),
         )
         # Only now, since what was read is shown only if nothing above has failed.
@@ -171,6 +178,22 @@ class Feed:
             self._learning_reader = LearningReader(run.id)
         return self._learning_reader.read(reader, run, [row.run for row in rows])
 
+    def _benchmark(self, reader: StoreReader, rows: list[RunRow]) -> "BenchLook | None":
+        run_id = self._watched.benchmark_id
+        run = next((row.run for row in rows if row.run.id == run_id), None)
+        if run is None:
+            self._bench_reader = None
+            return None
+        if self._bench_reader is None or self._bench_reader.run_id != run.id:
+            from simclr_tui.lab.reader import BenchReader  # here: the first frame needs none of it
+
+            self._bench_reader = BenchReader(run.id)
+        return self._bench_reader.read(reader, run)
+
+    def _forget(self) -> None:
+        """Let the readers begin anew."""
+        self._readers, self._learning_reader, self._bench_reader = {}, None, None
+
     def _connected(self) -> StoreReader | None:
         """The open store, opened again where the file was replaced; None as long as there is none with tables."""
         path = store_file(self._runs)
@@ -184,7 +207,8 @@ class Feed:
             return self._reader
         self._disconnect()
         if inode != self._inode:
-            self._readers, self._learning_reader, self._event_id = {}, None, 0
+            self._forget()
+            self._event_id = 0
         self._is_frozen = is_frozen(path)
         self._reader, self._inode = _open(self._runs), inode
         version = self._reader.schema_version()

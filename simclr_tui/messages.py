@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
 from simclr_tui.model import Curves, Learning, RunRow
 from trainer.store.records import Event
+
+if TYPE_CHECKING:
+    from simclr_tui.lab.bench import BenchLook
 
 
 @dataclass
@@ -21,6 +24,7 @@ class Polled(Message):
     device: Mapping[str, Any] | None
     curves: Sequence[Curves]
     learning: Learning | None = None
+    benchmark: "BenchLook | None" = None
     free_bytes: int | None = None
     """Room on the disk of the runs folder, where that could be asked."""
 

@@ -1,15 +1,17 @@
 """What the dashboard knows, as frozen records: rows of the run table and what is drawn of a run. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from simclr_tui.embedding import EmbeddingMap
 from simclr_tui.findings import Findings
 from trainer.state import LIVE_STATES
-from trainer.store.records import Artifact, Checkpoint, Evaluation, Event, Run
+from trainer.store.records import AnatomyRow, Artifact, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import Point
 from trainer.stored_settings import settings_of
+
+T = TypeVar("T")
 
 _RATE_EPOCHS = 5
 
@@ -64,6 +66,24 @@ class RunRow:
         return all(word in haystack for word in text.lower().split())
 
 
+class Kept:
+    """Answers that are kept as long as the question is the same: what is drawn of a run that nothing is new of."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self) -> None:
+        """Nothing is kept yet."""
+        self._answers: dict[str, tuple[object, Any]] = {}
+
+    def get(self, name: str, question: object, answer: Callable[[], T]) -> T:
+        """The answer to the last question of that name if it was this one, else a fresh one."""
+        known = self._answers.get(name)
+        if known is None or known[0] != question:
+            known = self._answers[name] = (question, answer())
+        found: T = known[1]
+        return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
     """Everything that is drawn of one run."""
@@ -71,6 +91,8 @@ class Curves:
     run_id: str
     steps: Mapping[str, Sequence[Point]] = field(default_factory=dict)
     epochs: Sequence[Mapping[str, Any]] = ()
+    anatomy: Sequence[AnatomyRow] = ()
+    """The parts of the newest epochs."""
     device: Sequence[Mapping[str, Any]] = ()
     events: Sequence[Event] = ()
     evaluations: Sequence[Evaluation] = ()
@@ -82,6 +104,8 @@ class Curves:
     """Health series by name: steps with their values."""
     is_read: bool = True
     """False as long as nothing was read of the run."""
+    kept: Kept = field(default_factory=Kept, init=False, compare=False, repr=False)
+    """What was worked out from these curves."""
 
     def latest_metric(self, name: str) -> float | None:
         """The last value of a health series."""
@@ -136,6 +160,8 @@ class Watched:
     """Dot columns of the widest chart."""
     learning_id: str | None = None
     """The run whose representation is looked at."""
+    benchmark_id: str | None = None
+    """The benchmark that is looked at."""
 
 
 def table_order(rows: Sequence[RunRow]) -> list[RunRow]:

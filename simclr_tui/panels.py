@@ -1,107 +1,19 @@
 """Which charts there are and what each shows: from curves to chart data. Pure."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from simclr_tui.draw import ChartData, Line
+from simclr_tui.drawn import Drawn, View
 from simclr_tui.format import number
-from simclr_tui.model import FORKED, Curves, RunRow, setting
+from simclr_tui.model import FORKED, setting
 from simclr_tui.objective import accuracy_chance, loss_chance, method_of
 from simclr_tui.series import Sample, smooth, upper_bound
-from simclr_tui.theme import RUN_COLOURS
-
-SIGNS = "●■▲◆★▼◉"
-HOLLOW_SIGNS = "○□△◇☆▽◎"
-"""Of a run's second curve in a chart."""
 
 _SMOOTHING = 0.015
 """Span of the moving average as a part of the range of x."""
 _MARGIN = 0.05
 _DEVICE_GAP_MINUTES = 0.2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class View:
-    """How charts are looked at."""
-
-    by_epoch: bool = True
-    log: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """The part of a run's curves that a fork of it continues."""
-
-    row: RunRow
-    curves: Curves
-    until: int
-    """The last step of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A run whose curves are drawn."""
-
-    row: RunRow
-    curves: Curves
-    trunk: tuple[Stretch, ...] = ()
-    """What came before a fork, the oldest first."""
-
-    @property
-    def ink(self) -> str:
-        """The run's colour, the same everywhere."""
-        return f"run-{self.row.place % RUN_COLOURS}"
-
-    @property
-    def faint_ink(self) -> str:
-        """The colour of its raw values."""
-        return f"faint-{self.row.place % RUN_COLOURS}"
-
-    @property
-    def sign(self) -> str:
-        """The run's sign, the same everywhere."""
-        return run_sign(self.row)
-
-    @property
-    def hollow_sign(self) -> str:
-        """The sign of its second curve."""
-        return HOLLOW_SIGNS[self.row.place % len(HOLLOW_SIGNS)]
-
-    def x(self, step: float, view: View) -> float:
-        """Where a step lies on the axis."""
-        return step / (self.row.run.steps_per_epoch or 1) if view.by_epoch else step
-
-    def x_before(self, stretch: Stretch, step: float, view: View) -> float:
-        """Where a step of a run before the fork lies: epochs are shared, and steps counted as the fork counts them."""
-        per_epoch = stretch.row.run.steps_per_epoch or 1
-        return step / per_epoch * (1 if view.by_epoch else self.row.run.steps_per_epoch or per_epoch)
-
-    def samples_before(
-        self, name: str, view: View, factor: float = 1.0, *, without: Collection[str] = ()
-    ) -> list[Sample]:
-        """A step series of the runs before the fork over x; `without` are ids of those that are drawn themselves."""
-        return [
-            Sample(
-                self.x_before(one, (p.first + p.last_step) / 2, view), p.low * factor, p.high * factor, p.mean * factor
-            )
-            for number, one in enumerate(self.trunk)
-            if one.row.run.id not in without
-            for p in one.curves.steps.get(name, ())
-            if p.last_step <= one.until and (number == 0 or p.first > self.trunk[number - 1].until)
-        ]
-
-    def samples(self, name: str, view: View, factor: float = 1.0) -> list[Sample]:
-        """A step series over x."""
-        return [
-            Sample(self.x((p.first + p.last_step) / 2, view), p.low * factor, p.high * factor, p.mean * factor)
-            for p in self.curves.steps.get(name, ())
-        ]
-
-
-def run_sign(row: RunRow) -> str:
-    """The sign of a run, which follows from its place as its colour does."""
-    return SIGNS[row.place % len(SIGNS)]
-
 
 Panel = Callable[[Sequence[Drawn], View], ChartData]
 """Makes a chart of drawn runs, the cursor's run first."""
@@ -232,13 +144,14 @@ def _step_panel(
 
     With `clip` the highest few peaks are cut off, so that one long wait does not flatten everything else.
     """
-    span = _SMOOTHING * _x_end(drawn, view)
+    # Two digits, so that a run that grows by a step does not change the curves of all others.
+    span = float(f"{_SMOOTHING * _x_end(drawn, view):.2g}")
     lines: list[Line] = []
-    raw: list[Sample] = []
+    raw: Sequence[Sample] = ()
     for one in reversed(drawn):
         samples = one.samples(main, view, factor)
         before = one.samples_before(main, view, factor, without=_ids(drawn))
-        smoothed = smooth([*before, *samples], span)
+        smoothed = smooth([*before, *samples], span) if before else one.smoothed(main, view, factor, span)
         if before:
             lines.append(Line(samples=smoothed[: len(before) + 1], ink=one.faint_ink))
         if not samples:
@@ -246,14 +159,14 @@ def _step_panel(
         if one is drawn[0]:
             raw = samples
             lines.append(Line(samples=samples, ink=one.faint_ink, band=True))
-            others = smooth(one.samples(second, view, factor), span) if second else []
+            others = one.smoothed(second, view, factor, span) if second else ()
             if others:
                 lines.append(Line(samples=others, ink="second", sign=one.hollow_sign))
         lines.append(Line(samples=smoothed[len(before) :], ink=one.ink, sign=one.sign))
     if not lines:
         return ChartData(title=title, empty=_no_steps(drawn))
     curves = [sample for line in lines if not line.band for sample in line.samples]
-    every = curves + raw
+    every = [*curves, *raw]
     high = max(map(upper_bound, (raw, curves))) if clip else max(sample.high for sample in every)
     return ChartData(
         title=title,
@@ -320,6 +233,8 @@ def _no_steps(drawn: Sequence[Drawn]) -> str:
     row = drawn[0].row
     if row.run.kind == "evaluate":
         return "an evaluation takes no steps"
+    if row.run.kind == "benchmark":
+        return "a benchmark is no training; b shows its trials"
     if row.turn is not None:
         return "held back in line; h releases it" if row.turn.is_held else "waits in line, and starts by itself"
     return {

@@ -109,17 +109,22 @@ def smooth(samples: Sequence[Sample], span: float) -> list[Sample]:
 def reduce(samples: Iterable[Sample], scale: Scale) -> dict[int, Sample]:
     """One sample per dot column of a scale, holding the lowest, the highest and the mean value; no spike is lost."""
     found: dict[int, list[Sample]] = {}
-    for sample in samples:
-        found.setdefault(scale.clamped(sample.x), []).append(sample)
-    return {
-        column: Sample(
-            group[-1].x,
-            min(sample.low for sample in group),
-            max(sample.high for sample in group),
-            sum(sample.value for sample in group) / len(group),
-        )
-        for column, group in found.items()
-    }
+    column_of, low, span, last = scale.clamped, scale.low, scale.high - scale.low, scale.size - 1
+    is_plain = not scale.log and span > 0
+    for sample in samples:  # some ten thousand of them: what `clamped` does is written out
+        column = min(last, max(0, round((sample[0] - low) / span * last))) if is_plain else column_of(sample[0])
+        group = found.get(column)
+        if group is None:
+            found[column] = [sample]
+        else:
+            group.append(sample)
+    return {column: group[0] if len(group) == 1 else _joined(group) for column, group in found.items()}
+
+
+def _joined(group: Sequence[Sample]) -> Sample:
+    """Several samples as one."""
+    xs, lows, highs, values = zip(*group, strict=True)
+    return Sample(xs[-1], min(lows), max(highs), sum(values) / len(values))
 
 
 def upper_bound(samples: Sequence[Sample], *, keep: float = 0.95) -> float:

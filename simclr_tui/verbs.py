@@ -12,27 +12,33 @@ _INSTEAD = {
 }
 
 
-def refusal(verb: str, name: str, state: str, *, is_launched: bool = True) -> str | None:
+def refusal(verb: str, name: str, state: str, *, is_launched: bool = True, kind: str = "pretrain") -> str | None:
     """Why a verb can't be done to a run, with what can be done instead, or None where it can.
 
     Args:
         verb: pause, stop or resume.
         name: of the run.
         state: of the run.
+        kind: of the run.
         is_launched: False for a run that was made and never launched: it is queued as well, but nobody waits.
     """
     if verb in ("pause", "stop"):
         if state in ("pausing", "stopping"):
-            return f"{name} is {state} already; it ends after its step and a checkpoint"
+            end = "the turn that is under way" if kind == "benchmark" else "its step and a checkpoint"
+            return f"{name} is {state} already; it ends after {end}"
         if state not in LIVE_STATES and not (state == "queued" and is_launched):
-            return f"{name} is {state}, so there is nothing to {verb}; {_INSTEAD[state]}"
+            return f"{name} is {state}, so there is nothing to {verb}; {_instead(state, kind)}"
     if verb == "resume":
         if state in LIVE_STATES:
             return f"{name} is {state} already; there is nothing to resume"
         if state not in RESUMABLE_STATES:
-            longer = ", and fork trains it longer" if state == "finished" else ""
-            return f"{name} is {state}, so there is nothing left to resume; {_INSTEAD[state]}{longer}"
+            longer = ", and fork trains it longer" if state == "finished" and kind != "benchmark" else ""
+            return f"{name} is {state}, so there is nothing left to resume; {_instead(state, kind)}{longer}"
     return None
+
+
+def _instead(state: str, kind: str) -> str:
+    return "benchmark shows what it found" if (state, kind) == ("finished", "benchmark") else _INSTEAD[state]
 
 
 def useful(verb: str, state: str | None) -> bool:

@@ -81,7 +81,8 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     elif row.state == "finished":
         parts.append(f" · {moment(row.run.lifecycle_at, now)}")
         if row.run.trained_seconds:
-            parts.append(f" after {duration(row.run.trained_seconds)} of training")
+            what = "measuring" if row.run.kind == "benchmark" else "training"
+            parts.append(f" after {duration(row.run.trained_seconds)} of {what}")
     return parts
 
 
@@ -125,7 +126,7 @@ def turn_words(turn: Turn) -> str:
 
 def end_words(row: RunRow, curves: Curves, now: float) -> str:
     """When a live run ends; nothing is guessed before its first epoch has ended."""
-    if row.run.kind == "evaluate":
+    if row.run.kind in ("evaluate", "benchmark"):
         return f"since {clock(row.run.lifecycle_at)}"
     left = curves.seconds_left(row.run)
     if left is None:
@@ -143,6 +144,10 @@ def failure(curves: Curves) -> str:
 
 def settings_words(row: RunRow) -> str:
     """The settings that say what a run is."""
+    if row.run.kind == "benchmark":
+        scale = setting(row, "scale", 1.0)
+        words = ["benchmark", setting(row, "preset", "") or setting(row, "vary", "") or "the usual settings"]
+        return " · ".join([*words, *([f"scale {scale:g}"] if scale != 1 else [])])
     if row.run.kind not in TRAINED_KINDS:
         what = setting(row, "what", "")
         kind = f"{row.run.kind} {what}".rstrip()

@@ -31,8 +31,9 @@ class BenchmarkConfig(Serialised):
     """Search by successive halving instead of trying every combination as often as every other."""
     budget_minutes: Annotated[float, Setting(group="Benchmark", low=0, high=10_000, unit="minutes", common=True)] = 0.0
     """Begin no round that would end later than this; 0 sets no limit, which --auto needs."""
-    rounds: Annotated[int, Setting(group="Benchmark", low=1, high=1000, unit="rounds", common=True)] = FEWEST_ROUNDS
-    """Times that each trial is taken, one after the other; a verdict needs 10."""
+    rounds: Annotated[int, Setting(group="Benchmark", low=0, high=1000, unit="rounds", common=True)] = 0
+    """Times that each trial is taken, one after the other; 0 takes as many as a verdict needs: 10, and a few more where
+    there are many trials."""
     steps: Annotated[int, Setting(group="Benchmark", low=0, high=1_000_000, unit="steps", common=True)] = 100
     """Steps of each of a round's two epochs; 0 takes whole epochs."""
     scale: Annotated[float, Setting(group="Benchmark", low=0.01, high=1, unit="times", common=True)] = 1.0

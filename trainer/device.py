@@ -162,8 +162,13 @@ def choose_device(text: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def fingerprint(machine: Machine) -> dict[str, Any]:
-    """What the bits of a run depend on beside its settings and images: libraries, device, instruction set, threads."""
+def fingerprint(machine: Machine, *, step_mode: str | None = None) -> dict[str, Any]:
+    """What the bits of a run depend on beside its settings and images: libraries, device, instruction set, threads.
+
+    Args:
+        machine: the device.
+        step_mode: how steps are really run (`trainer.stepper`), where any are: other kernels round otherwise.
+    """
     import kornia
     import torchvision
 
@@ -184,6 +189,7 @@ def fingerprint(machine: Machine) -> dict[str, Any]:
         "deterministic": machine.deterministic,
         **{name: os.environ.get(name) for name in _VARIABLES},
     }
+    facts |= {} if step_mode is None else {"step_mode": step_mode}
     return facts | (_cuda_facts(machine) if machine.is_cuda else {})
 
 

@@ -45,10 +45,20 @@ class FiniteGuard:
         self.has_tripped = False
         """Whether a step was refused, as far as the host knows without asking the device."""
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether the verdict stays on the device, so that a CUDA graph can hold the guard."""
+        return self._on_device
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What of the guard's own outlasts a step: whether one was bad."""
+        return [self._bad]
+
     @torch.no_grad()
     def remember(self) -> None:
         """Before the forward pass: keep batch norm's statistics."""
-        _copy(self._statistics, self._buffers)
+        copy_together(self._statistics, self._buffers)
 
     @torch.no_grad()
     def update(self, loss: Tensor, norm: Tensor) -> None:
@@ -62,14 +72,14 @@ class FiniteGuard:
             self._update_on_device(loss, norm)
         elif self.has_tripped or not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
             self.has_tripped = True
-            _copy(self._buffers, self._statistics)
+            copy_together(self._buffers, self._statistics)
         else:
             self._optimizer.step()
             self._follow()
 
     def _update_on_device(self, loss: Tensor, norm: Tensor) -> None:
         self._bad.logical_or_(~(loss.isfinite() & norm.isfinite()))
-        _copy(self._copies, self._copied)
+        copy_together(self._copies, self._copied)
         if self._is_gated_by_kernels:
             self._optimizer.found_inf = self._bad.float()  # type: ignore[attr-defined]
         try:
@@ -87,11 +97,15 @@ class FiniteGuard:
             self._ema.update_parameters(self._model)
 
 
-def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
-    """Copy tensors in as few kernels as may be: those of one type go together."""
-    for dtype in {source.dtype for source in sources}:
-        pairs = [(t, s) for t, s in zip(targets, sources, strict=True) if s.dtype == dtype]
-        torch._foreach_copy_([target for target, _ in pairs], [source for _, source in pairs])
+def copy_together(targets: list[Tensor], sources: list[Tensor]) -> None:
+    """Copy tensors in as few kernels as may be: those of one type and device go together."""
+    kinds: dict[tuple[torch.dtype, torch.device], tuple[list[Tensor], list[Tensor]]] = {}
+    for target, source in zip(targets, sources, strict=True):
+        pair = kinds.setdefault((source.dtype, source.device), ([], []))
+        pair[0].append(target)
+        pair[1].append(source)
+    for pair in kinds.values():
+        torch._foreach_copy_(*pair)
 
 
 def _choose(values: list[Tensor], before: list[Tensor], bad: Tensor) -> None:

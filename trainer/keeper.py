@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import errno
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from trainer.store.runs import RunStore
 from trainer.summary import manifest_summary
 
 COST_LIMIT = 0.01
-"""Part of the time that checkpoints may take before the interval grows."""
+"""Part of the time that training may lose by checkpoints before the interval grows."""
 
 RETRY_SECONDS = 20.0
 """Seconds from a checkpoint that could not be written to the next try."""
@@ -49,6 +50,7 @@ class CheckpointKeeper:
         self._saved_at = time.monotonic()
         self._retry_at = 0.0
         self._cost_seconds = 0.0
+        self._writing_seconds = 0.0
         self._failing_since: float | None = None
         self._failure_is_told = False
         self._room = Room(self._folder, self._warn)
@@ -87,15 +89,30 @@ class CheckpointKeeper:
         self._room.require(rows[0].bytes if rows else checkpoint_bytes)
 
     def is_better(self, knn_top1: float | None) -> bool:
-        """Whether a kNN score beats that of every kept checkpoint, and saving now costs little enough."""
-        if knn_top1 is None or self._cost_seconds > COST_LIMIT * (time.monotonic() - self._saved_at):
+        """Whether a kNN score beats that of every kept checkpoint, and the last one is long enough ago.
+
+        Early in a run each epoch beats the one before; the disk is to be at work for 1 % of the time, not all of it.
+        """
+        if knn_top1 is None or self._writing_seconds > COST_LIMIT * (time.monotonic() - self._saved_at):
             return False
         rows = [row for row in self._store.checkpoints(self._run_id) if row.verified_at is not None]
         kept = [row.knn_top1 for row in rows if row.knn_top1 is not None]
         return not kept or knn_top1 > max(kept)
 
+    @property
+    def is_for_every_step(self) -> bool:
+        """Whether a checkpoint is wanted after each step, whatever it costs."""
+        return self._config.checkpoint_seconds == 0
+
     def save(
-        self, payload: dict[str, Any], *, step: int, epoch: int, reason: str, knn_top1: float | None = None
+        self,
+        payload: dict[str, Any],
+        *,
+        step: int,
+        epoch: int,
+        reason: str,
+        knn_top1: float | None = None,
+        lost_seconds: Callable[[], float] | None = None,
     ) -> Saved:
         """Write, read back, announce, then prune.
 
@@ -105,38 +122,42 @@ class CheckpointKeeper:
             epoch: the epoch of that step.
             reason: interval, best, final, paused, stopped, interrupted or asked.
             knn_top1: the online kNN score of exactly these weights, if there is one.
+            lost_seconds: what training has lost by this checkpoint so far, where it goes on meanwhile. Without it
+                training waits, and all of the time is lost.
 
         Raises:
             OSError: the disk refused, or did not keep what it was given; what was there before is untouched.
             StoreError: the file is there and will be found, but the store could not announce it.
         """
         self._saved_at = started = time.monotonic()
+        manifest = self._manifest() | {"step": step, "epoch": epoch, "reason": reason, "knn_top1": knn_top1}
+        saved = checkpoint.save(self._folder, payload, manifest)
+        if not reads_back(saved.path, saved.bytes, saved.sha256):
+            checkpoint.set_aside(self._folder, step)
+            raise OSError(errno.EIO, "what was read back is not what was written", str(saved.path))
+        self._writing_seconds = seconds = time.monotonic() - started
+        self._cost_seconds = seconds if lost_seconds is None else lost_seconds()
+        self._announce(saved, reason, knn_top1, seconds)
+        self._set_interval(self._cost_seconds, 0.0 if lost_seconds is None else seconds)
+        self._prune()
+        self._tell_recovery(step)
+        self._room.look(saved.bytes)
+        return saved
+
+    def _manifest(self) -> dict[str, Any]:
+        """What the manifests of all checkpoints of the run have."""
         run = self._store.run(self._run_id)
         manifest = {
             "run_id": self._run_id,
             "name": run.name,
             "preset": run.preset,
             "created_at": run.created_at,
-            "step": step,
-            "epoch": epoch,
-            "reason": reason,
-            "knn_top1": knn_top1,
             "config": self._config.to_json(),
             "summary": manifest_summary(run),
         }
         if run.parent_run_id:
             manifest |= {"parent_run_id": run.parent_run_id, "parent_step": run.parent_step}
-        saved = checkpoint.save(self._folder, payload, manifest)
-        if not reads_back(saved.path, saved.bytes, saved.sha256):
-            checkpoint.set_aside(self._folder, step)
-            raise OSError(errno.EIO, "what was read back is not what was written", str(saved.path))
-        self._cost_seconds = time.monotonic() - started
-        self._announce(saved, reason, knn_top1)
-        self._set_interval(self._cost_seconds)
-        self._prune()
-        self._tell_recovery(step)
-        self._room.look(saved.bytes)
-        return saved
+        return manifest
 
     def _tell_recovery(self, step: int) -> None:
         """After tries that failed: say that checkpoints can be written again."""
@@ -151,7 +172,7 @@ class CheckpointKeeper:
         with contextlib.suppress(StoreError):  # the disk may be too full to say that it is
             self._store.event(self._run_id, kind, message, level="warning")
 
-    def _announce(self, saved: Saved, reason: str, knn_top1: float | None) -> None:
+    def _announce(self, saved: Saved, reason: str, knn_top1: float | None, seconds: float) -> None:
         self._store.put_checkpoint(
             {
                 "run_id": self._run_id,
@@ -162,23 +183,28 @@ class CheckpointKeeper:
                 "sha256": saved.sha256,
                 "reason": reason,
                 "knn_top1": knn_top1,
-                "seconds": self._cost_seconds,
+                "seconds": seconds,
                 "verified_at": time.time(),
             }
         )
 
-    def _set_interval(self, cost_seconds: float) -> None:
-        """Keep checkpoints at 1 % of the time or less, and say where that makes them rarer than was asked for."""
-        wanted = self._config.checkpoint_seconds
-        if wanted == 0:  # every step, whatever it costs
+    def _set_interval(self, cost_seconds: float, writing_seconds: float = 0.0) -> None:
+        """Let training lose 1 % of the time or less, and say where that makes checkpoints rarer than was asked for.
+
+        Args:
+            cost_seconds: what training lost by one.
+            writing_seconds: what writing one took while training went on. No other can be begun meanwhile, and a kill
+                loses what was trained meanwhile as well, so the next one is begun so much earlier.
+        """
+        if self.is_for_every_step:
             return
-        self._interval_seconds = max(wanted, cost_seconds / COST_LIMIT)
+        wanted, allowed = self._config.checkpoint_seconds, cost_seconds / COST_LIMIT
+        self._interval_seconds = max(wanted - writing_seconds, allowed, writing_seconds)
         if self._interval_seconds > _WORTH_TELLING * self._told_seconds:
             self._told_seconds = self._interval_seconds
             words = f"one is written every {self._interval_seconds:.0f} s instead of every {wanted:.0f} s"
-            self._store.event(
-                self._run_id, "checkpoint-interval", f"a checkpoint takes {cost_seconds:.2g} s, so {words}"
-            )
+            why = f"costs training {cost_seconds:.2g}" if allowed >= writing_seconds else f"takes {writing_seconds:.2g}"
+            self._store.event(self._run_id, "checkpoint-interval", f"a checkpoint {why} s, so {words}")
 
     def _prune(self) -> None:
         """Delete what need not be kept, now that the newer one is safe."""

@@ -53,7 +53,11 @@ class LARS(torch.optim.Optimizer):
             gradients = list(torch._foreach_mul(gradients, ratios))
         velocities = [self._velocity(weight) for weight in weights]
         torch._foreach_mul_(velocities, group["momentum"])
-        torch._foreach_add_(velocities, gradients, alpha=group["lr"])
+        rate = group["lr"]
+        if isinstance(rate, Tensor):  # as a number it would be read by the host, and a CUDA graph would keep it
+            torch._foreach_add_(velocities, torch._foreach_mul(gradients, rate))
+        else:
+            torch._foreach_add_(velocities, gradients, alpha=rate)
         torch._foreach_sub_(weights, velocities)
 
     def _velocity(self, weight: Tensor) -> Tensor:

@@ -20,8 +20,10 @@ from trainer.augment_torchvision import augment_batch as augment_with_torchvisio
 from trainer.config import PretrainConfig
 from trainer.data.split import ImageSource
 from trainer.device import Machine
+from trainer.fused.table import COLUMNS, EpochTables, pack
+from trainer.fused.views import FusedViews, by_image, make_fused_views
 from trainer.job import Job
-from trainer.parts import AUGMENTATION, COPY, Part, unmeasured
+from trainer.parts import AUGMENTATION, COPY, HOST_AUGMENTATION, Part, unmeasured
 from trainer.randomness import permutation, uniforms
 from trainer.workers import WorkerPool
 
@@ -33,9 +35,11 @@ class Batch(NamedTuple):
     """What the loader gives for a step; `ViewLoader.views` turns it into the network's input."""
 
     images: Tensor
-    """uint8 (B, 3, H, W), or the finished views where the workers made them."""
-    parameters: ViewParameters | None
-    """Of the views that are still to be made."""
+    """uint8 (B, 3, H, W), or the finished views where the loader made them; with cache=vram only their numbers, int64
+    (B,), so that nothing is gathered for a graph that has a table of the epoch."""
+    draws: Tensor | None
+    """What makes the views that are still to be made: their uniforms, float32 (B, V, K), or the table of the whole
+    epoch (N, V, K) where there is one (`ViewLoader.epoch_tables`)."""
     labels: Tensor | None
     """int64 (B,) on the CPU, where the split has labels and the method wants them."""
 
@@ -58,15 +62,17 @@ class _Batches(Dataset[Tensor]):
         self._images = images
         self._recipe = recipe
         self._size = size
+        self.part: Part = unmeasured
 
     def __getitem__(self, request: _Request) -> Tensor:
         """uint8 (B, 3, H, W), or float32 (V·B, 3, S, S) where the request carries uniforms."""
         images_BCHW = self._images.take(torch.from_numpy(request.indices))
         if request.uniforms is None:
             return images_BCHW
-        uniforms_MK = torch.from_numpy(request.uniforms)
-        parameters = draw_parameters(uniforms_MK, self._recipe, *images_BCHW.shape[2:])
-        return augment_with_torchvision(images_BCHW, parameters, self._recipe, self._size)
+        with self.part(HOST_AUGMENTATION):
+            uniforms_MK = torch.from_numpy(request.uniforms)
+            parameters = draw_parameters(uniforms_MK, self._recipe, *images_BCHW.shape[2:])
+            return augment_with_torchvision(images_BCHW, parameters, self._recipe, self._size)
 
 
 class ViewLoader:
@@ -91,17 +97,25 @@ class ViewLoader:
         self._in_workers = config.augment == "torchvision"
         self.count = len(images)
         self._source_size = images.shape[1:]
+        self._fused: FusedViews | None = make_fused_views(config, machine) if config.augment == "fused" else None
+        self._tables: EpochTables | None = None
         self._resident: Tensor | None = None
         self._pool: WorkerPool | None = None
+        self._workers = workers
         if config.cache == "vram":
-            self._resident = images.take(range(self.count)).to(machine.device)
+            self._resident = images.take(range(self.count)).to(machine.device).contiguous()
+            if self._fused is not None:
+                shared_by = config.batch_size if config.same_on_batch else 0
+                self._tables = EpochTables(config, self.count, self._source_size, machine.device, shared_by=shared_by)
         else:
-            answers = _Batches(images, self._recipe, config.image_size)
+            self._answers = _Batches(images, self._recipe, config.image_size)
             pin_memory = config.pin_memory and machine.is_cuda
-            self._pool = WorkerPool(answers, config, workers=workers, pin_memory=pin_memory, job=job)
+            self._pool = WorkerPool(self._answers, config, workers=workers, pin_memory=pin_memory, job=job)
 
     def close(self) -> None:
         """End the workers. A process that leaves without this waits for them in vain: they ignore SIGTERM."""
+        if self._tables is not None:
+            self._tables.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -114,21 +128,56 @@ class ViewLoader:
         """Images of a whole epoch, those of a short last batch that is left out not counted."""
         return self.steps_per_epoch() * self._config.batch_size if self._config.drop_last else self.count
 
-    def epoch(self, epoch: int, *, first_batch: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, first_batch: int = 0, part: Part = unmeasured) -> Iterator[Batch]:
         """Batches of an epoch from one of them on.
 
         Args:
             epoch: counted from 1.
             first_batch: how many batches to leave out, because they were trained on before an interruption.
+            part: times HOST_AUGMENTATION, where torchvision has no workers.
 
         Raises:
             EndRequested: the run was asked to end while a batch was waited for.
             TrainerError: workers were lost again and again.
         """
         config = self._config
+        count, name = self.steps_per_epoch(), f"epoch {epoch}"
+        if self._tables is not None:
+            order_N, table_NVK = self._tables.of(epoch)
+            yield from self._batches(order_N, table_NVK, first_batch, count, name=name)
+            return
         order_N = permutation(config.seed, epoch, self.count)
         uniforms_NVK = uniforms(config.seed, epoch, self.count, config.views, UNIFORMS_PER_VIEW)
-        yield from self._batches(order_N, uniforms_NVK, first_batch, self.steps_per_epoch(), name=f"epoch {epoch}")
+        yield from self._batches(order_N, uniforms_NVK, first_batch, count, name=name, part=part)
+
+    def epoch_tables(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """What makes the views of a whole epoch, on the training device; with cache=vram and augment=fused.
+
+        Args:
+            epoch: counted from 1.
+
+        Returns:
+            The order in which the epoch visits the images, int64 (N,), and the parameters of their views, float32
+            (N, V, fused.table.COLUMNS), row i those of image i. Not to be written to: the loader reads them as well.
+        """
+        assert self._tables is not None
+        return self._tables.of(epoch)
+
+    def fused_views(self, indices_B: Tensor, table_NVK: Tensor) -> Tensor:
+        """Views of images by their numbers; with cache=vram and augment=fused.
+
+        Work of the device alone and of static shapes: on CUDA it can be captured into a graph.
+
+        Args:
+            indices_B: int64 (B,), on the training device.
+            table_NVK: the parameters of an epoch, from `epoch_tables`.
+
+        Returns:
+            (V·B, 3, S, S) as from `views`, all first views before all second ones.
+        """
+        assert self._resident is not None
+        assert self._fused is not None
+        return self._fused(self._resident, table_NVK, indices_B)
 
     def indices(self, epoch: int, batch: int) -> Tensor:
         """Which images a batch of an epoch holds: int64 (B,).
@@ -171,22 +220,43 @@ class ViewLoader:
         return all(bool((value == value[:, :1]).all()) for value in values)
 
     def _batches(
-        self, order_N: Tensor, uniforms_NVK: Tensor, first: int, count: int, size: int = 0, *, name: str = "validation"
+        self,
+        order_N: Tensor,
+        draws_NVK: Tensor,
+        first: int,
+        count: int,
+        size: int = 0,
+        *,
+        name: str = "validation",
+        part: Part = unmeasured,
     ) -> Iterator[Batch]:
-        size = size or self._config.batch_size
-        chosen = [order_N[k * size : (k + 1) * size] for k in range(first, count)]
-        drawn = [self._draws(uniforms_NVK[i]).numpy() if self._in_workers else None for i in chosen]
+        """Args: which images, uniforms or the epoch's table by image, which batches, images of one, a name, and what
+        times HOST_AUGMENTATION."""
+        size, has_table = size or self._config.batch_size, draws_NVK.shape[2] == COLUMNS
+        slices = [slice(k * size, (k + 1) * size) for k in range(first, count)]
         batches: Iterator[Tensor]
-        if self._pool is None:
-            batches = map(self._gather, chosen)
-        else:
-            requests = [_Request(i.numpy(), uniforms) for i, uniforms in zip(chosen, drawn, strict=True)]
+        if self._pool is not None:
+            if not self._workers:
+                self._answers.part = part
+            requests = [self._request(order_N[chosen], draws_NVK) for chosen in slices]
             batches = self._pool.answers(requests, lambda k: f"{name}, batch {first + k + 1} of {count}")
-        for indices_B, images in zip(chosen, batches, strict=True):
-            parameters = None
-            if not self._in_workers:
-                parameters = draw_parameters(self._draws(uniforms_NVK[indices_B]), self._recipe, *self._source_size)
-            yield Batch(images, parameters, self._labels_of(indices_B))
+        else:
+            # Copied once an epoch and not once a batch: the host has no copy to wait for.
+            placed_N = order_N.to(self._machine.device, non_blocking=True)
+            batches = (placed_N[chosen] for chosen in slices)
+        labelled_N = order_N if self._labels is None else order_N.cpu()
+        for chosen, images in zip(slices, batches, strict=True):
+            draws = draws_NVK if has_table else draws_NVK[order_N[chosen]]
+            yield Batch(images, None if self._in_workers else draws, self._labels_of(labelled_N[chosen]))
+
+    def _request(self, indices_B: Tensor, uniforms_NVK: Tensor) -> _Request:
+        drawn = self._draws(uniforms_NVK[indices_B]).numpy() if self._in_workers else None
+        return _Request(indices_B.numpy(), drawn)
+
+    def _parameters(self, draws_BVK: Tensor) -> ViewParameters | Tensor:
+        """What makes a batch's views, from uniforms; for augment=fused as rows of a table."""
+        parameters = draw_parameters(self._draws(draws_BVK), self._recipe, *self._source_size)
+        return parameters if self._fused is None else by_image(pack(parameters, self._recipe), len(draws_BVK))
 
     def _draws(self, uniforms_BVK: Tensor) -> Tensor:
         """The uniforms (V·B, K) of a batch's views; with `same_on_batch` the first image's stand for all."""
@@ -197,21 +267,32 @@ class ViewLoader:
     def _labels_of(self, indices_B: Tensor) -> Tensor | None:
         return None if self._labels is None else self._labels[indices_B]
 
-    def _gather(self, indices_B: Tensor) -> Tensor:
-        assert self._resident is not None
-        return self._resident[indices_B.to(self._machine.device, non_blocking=True)]
-
     def views(self, batch: Batch, part: Part = unmeasured) -> Tensor:
-        """The network's input of a batch: float32 (V·B, 3, S, S) on the training device, normalised.
+        """The network's input of a batch: (V·B, 3, S, S) on the training device, normalised.
+
+        float32; augment=fused stores bfloat16 where the network computes in it, rounded once after the last step.
 
         Args:
             batch: from `epoch` or `fixed_views`.
-            part: times the copy and the augmentation.
+            part: times the copy, and the augmentation with the drawing of its parameters.
         """
-        images, parameters, _ = batch
+        images, draws, _ = batch
+        device, memory_format = self._machine.device, self._machine.memory_format
+        has_table = draws is not None and draws.shape[2] == COLUMNS
         with part(COPY):
-            images = images.to(self._machine.device, non_blocking=True)
+            if self._resident is None:
+                images = images.to(device, non_blocking=True)
+            elif not has_table:
+                images = self._resident[images]
+            if draws is None:
+                return images.contiguous(memory_format=memory_format)
         with part(AUGMENTATION):
-            if parameters is not None:
-                images = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
-            return images.contiguous(memory_format=self._machine.memory_format)
+            if has_table:
+                return self.fused_views(images, draws)
+            parameters = self._parameters(draws)
+            if isinstance(parameters, ViewParameters):
+                views = augment_with_kornia(images, parameters, self._recipe, self._config.image_size)
+                return views.contiguous(memory_format=memory_format)
+            assert self._fused is not None
+            rows_BVK = parameters.to(device, non_blocking=True)
+            return self._fused(images.contiguous(), rows_BVK, torch.arange(len(images), device=device))

@@ -4,26 +4,28 @@ It begins wherever the state says, in the middle of an epoch too, and leaves it 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.background_save import Saver
+from trainer.clock import EpochTimes
 from trainer.config import PretrainConfig
 from trainer.control import EndRequested, Intent
 from trainer.device import Machine, PageReturner
-from trainer.errors import NonFiniteError, StoreError
-from trainer.guard import first_spoilt
+from trainer.epoch_timer import EpochTimer
+from trainer.errors import StoreError
 from trainer.health_watch import HealthWatch
 from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.loader import Batch, ViewLoader
 from trainer.model import SimCLRModel
+from trainer.parts import CHECKPOINT, EVALUATION, LOGGING, START, WAIT
 from trainer.recorder import Recorder, StepRecord
 from trainer.report import duration
 from trainer.schedule import learning_rate
 from trainer.step import TrainState
 from trainer.stepper import Stepper
-from trainer.timing import DeviceClock
 
 _INSIST_SECONDS = 5.0
 
@@ -38,8 +40,10 @@ class Training:
     loader: ViewLoader
     stepper: Stepper
     recorder: Recorder
-    device_clock: DeviceClock
+    timer: EpochTimer
     keeper: CheckpointKeeper
+    saver: Saver
+    """Writes with the keeper, which is its own alone while it does."""
     measure_epoch: Callable[[SimCLRModel, int], dict[str, Any]]
     """Scores the model at the end of an epoch: columns of `epochs`."""
     health: HealthWatch
@@ -59,10 +63,13 @@ def train(training: Training, state: TrainState) -> None:
         EndRequested: the run was asked to end, and has saved itself.
         NonFiniteError: the loss or its gradient is not finite; the last checkpoint stands.
     """
+    training.timer.begin()
+    state.clock.go_on(time.perf_counter())
     while state.closed_epochs < training.config.epochs:
         epoch = state.closed_epochs + 1
         _train_epoch(training, state, epoch)
-        _close_epoch(training, state, epoch)
+        with training.timer.host(LOGGING):
+            _close_epoch(training, state, epoch)
 
 
 def _train_epoch(training: Training, state: TrainState, epoch: int) -> None:
@@ -72,43 +79,55 @@ def _train_epoch(training: Training, state: TrainState, epoch: int) -> None:
     """
     steps_per_epoch = training.loader.steps_per_epoch()
     while (done := state.step - state.closed_epochs * steps_per_epoch) < steps_per_epoch:
-        _train_on(training, state, epoch, training.loader.epoch(epoch, first_batch=done))
+        _train_on(training, state, epoch, first_batch=done)
 
 
-def _train_on(training: Training, state: TrainState, epoch: int, batches: Iterator[Batch]) -> None:
-    waited_from = time.perf_counter()
+def _train_on(training: Training, state: TrainState, epoch: int, *, first_batch: int) -> None:
+    timer, part = training.timer, START
+    batches = training.loader.epoch(epoch, first_batch=first_batch, part=timer.host)
     while True:
+        waited_from = time.perf_counter()
         try:
-            batch = next(batches, None)
+            with timer.host(part):
+                batch = next(batches, None)
+                if batch is None:  # the workers of the epoch have ended
+                    timer.rename(START)
         except EndRequested as end:
-            _give_way(training, state, epoch, end.intent)
+            with timer.host(LOGGING):
+                _give_way(training, state, epoch, end.intent)
             return
         if batch is None:
             return
-        _take_step(training, state, epoch, batch, t_data=time.perf_counter() - waited_from)
-        _between_steps(training, state, epoch)
-        waited_from = time.perf_counter()
+        record = _take_step(training, state, epoch, batch, t_data=time.perf_counter() - waited_from)
+        with timer.host(LOGGING):
+            training.job.control.beat(state.step)
+            training.recorder.add(record)
+            _between_steps(training, state, epoch)
+        part = WAIT
 
 
-def _take_step(training: Training, state: TrainState, epoch: int, batch: Batch, *, t_data: float) -> None:
-    span = training.device_clock.begin()
+def _take_step(training: Training, state: TrainState, epoch: int, batch: Batch, *, t_data: float) -> StepRecord:
+    span = training.timer.begin_step()
     lr = learning_rate(state.step + 1, training.loader.steps_per_epoch(), training.config)
-    metrics = training.stepper.take(batch, lr)
-    training.device_clock.end(span)
+    metrics = training.stepper.take(batch, lr, training.timer.part)
+    training.timer.end_step()
     state.step += 1
-    training.job.control.beat(state.step)
-    training.recorder.add(StepRecord(state.step, epoch, metrics, lr, t_data, span))
+    return StepRecord(state.step, epoch, metrics, lr, t_data, span)
 
 
 def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
     if training.recorder.due or state.guard.has_tripped:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
+        training.timer.fold()
         _show_progress(training, state, epoch)
         if training.health.is_due_again:
             training.health.judge(step=state.step, recent_loss=training.recorder.recent_loss)
     intent = training.job.control.intent()
     if intent is not None:
         _give_way(training, state, epoch, intent)
+    training.saver.look()
+    if not training.saver.may_begin:
+        return  # what is due or asked for waits for its turn
     if training.job.control.take_save():
         _save(training, state, epoch, "asked")
     elif training.keeper.due:
@@ -116,19 +135,29 @@ def _between_steps(training: Training, state: TrainState, epoch: int) -> None:
 
 
 def _close_epoch(training: Training, state: TrainState, epoch: int) -> None:
-    """Score the epoch, write its row, and save where that is due."""
+    """Score the epoch, write its row, and save where that is due.
+
+    The epoch ends with its last commit of steps, where the next one begins: writing its row, judging it and saving it
+    are timed as part of the next one.
+    """
     figures = _measure(training, state, epoch)
-    _insist(training, f"epoch {epoch}", lambda: _put_epoch(training, state, epoch, figures))
+    _insist(training, f"the steps of epoch {epoch}", lambda: _commit_steps(training, state))
+    ended = time.perf_counter()
+    training.timer.end_epoch(ended)
+    times = state.clock.next_epoch(ended)
+    _insist(training, f"epoch {epoch}", lambda: _put_epoch(training, epoch, times, figures))
     state.closed_epochs = epoch
     training.health.judge(step=state.step)
     _show_progress(training, state, epoch)
-    state.clock.next_epoch()
     knn_top1 = figures.get("knn_top1")
+    training.saver.look()
     if epoch == training.config.epochs:
         _insist(training, "the final checkpoint", lambda: _write(training, state, epoch, "final", knn_top1))
     elif training.keeper.is_milestone(epoch):
         _save(training, state, epoch, "milestone", knn_top1)
-    elif training.keeper.is_better(knn_top1):
+    elif not training.saver.may_begin:
+        return
+    elif training.saver.is_better(knn_top1):
         _save(training, state, epoch, "best", knn_top1)
     elif training.keeper.due:
         _save(training, state, epoch, "interval", knn_top1)
@@ -138,7 +167,7 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
     while True:
         training.recorder.flush(trained_seconds=state.clock.trained_seconds)
         try:
-            with state.clock.aside(), training.job.control.phase("evaluating"):
+            with training.timer.host(EVALUATION), state.clock.aside(), training.job.control.phase("evaluating"):
                 figures = training.measure_epoch(state.scored_model, epoch)
                 if training.health.due(epoch):
                     training.health.measure(state.scored_model, step=state.step)
@@ -148,21 +177,21 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
             _give_way(training, state, epoch, end.intent)
 
 
-def _put_epoch(training: Training, state: TrainState, epoch: int, figures: dict[str, Any]) -> None:
+def _put_epoch(training: Training, epoch: int, times: EpochTimes, figures: dict[str, Any]) -> None:
     """Write the epoch's row: means of its committed steps, so that an interruption in its middle loses none of them.
 
     Raises:
-        StoreError: the steps or the row could not be committed.
+        StoreError: it could not be committed.
     """
-    _commit_steps(training, state)
-    t_train = state.clock.train_seconds
-    times = {
-        "t_train": t_train,
-        "t_epoch": state.clock.epoch_seconds,
-        "images_per_second": training.loader.images_per_epoch() / t_train,
+    columns = {
+        "t_train": times.t_train,
+        "t_epoch": times.t_epoch,
+        "t_idle": times.t_idle,
+        "images_per_second": training.loader.images_per_epoch() / times.t_train,
     }
     job = training.job
-    job.store.put_epoch(job.run.id, epoch, job.store.epoch_means(job.run.id, epoch) | times | figures)
+    job.store.put_anatomy(job.run.id, epoch, times.parts)
+    job.store.put_epoch(job.run.id, epoch, job.store.epoch_means(job.run.id, epoch) | columns | figures)
 
 
 def _commit_steps(training: Training, state: TrainState) -> None:
@@ -212,7 +241,7 @@ def _give_way(training: Training, state: TrainState, epoch: int, intent: Intent)
 
 
 def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_top1: float | None = None) -> bool:
-    """Write a checkpoint, with everything before it committed; whether there is one now.
+    """Write a checkpoint, or let it be written behind, with everything before it committed; whether that could be done.
 
     Raises:
         NonFiniteError: the weights are spoilt and must not be saved.
@@ -228,17 +257,10 @@ def _save(training: Training, state: TrainState, epoch: int, reason: str, knn_to
 def _write(training: Training, state: TrainState, epoch: int, reason: str, knn_top1: float | None) -> None:
     # A run goes on from its checkpoint: steps before it that no row tells of would be lost for good.
     _commit_steps(training, state)
-    with state.clock.aside(), training.job.control.phase("saving"):
-        payload = state.payload()
-        spoilt = first_spoilt(payload)
-        if spoilt is not None:
-            message = (
-                f"{spoilt} is not finite after step {state.step}, though its loss and gradient were; the last "
-                "checkpoint stands; lower --learning-rate, then launch a new run"
-            )
-            training.job.event("non-finite", message, level="error", step=state.step)
-            raise NonFiniteError(message)
-        training.keeper.save(payload, step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
+    with training.timer.host(CHECKPOINT), state.clock.aside(), training.job.control.phase("saving"):
+        training.saver.finish()
+        training.timer.settle(time.perf_counter())
+        training.saver.save(state.payload(), step=state.step, epoch=epoch, reason=reason, knn_top1=knn_top1)
 
 
 def _show_progress(training: Training, state: TrainState, epoch: int) -> None:

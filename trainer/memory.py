@@ -41,7 +41,7 @@ _SAME: tuple[str, ...] = (
     "head_layers",
     "head_width",
 )
-_SAME += ("projection_size", "optimizer", "precision", "channels_last", "augment", "cache")
+_SAME += ("projection_size", "optimizer", "precision", "channels_last", "augment", "cache", "compile")
 """Settings, beside the batch size, that a step's memory depends on."""
 _PROBES = (2, 4, 8)
 """Batch sizes that the estimate is made from."""
@@ -150,7 +150,7 @@ def too_little(
     at_failure: Usage, job: Job, config: PretrainConfig, machine: Machine, state: TrainState
 ) -> TrainerError:
     """What a person is told. Call it once nothing of the failed step is left; it spoils the state."""
-    _let_go(machine)
+    let_go(machine)
     batch = config.batch_size
     had = f"peak {size(at_failure.peak)} of the {size(at_failure.limit)} of {at_failure.whose}"
     fits = _largest_known(job, config) or _largest_found(at_failure, config, machine, state)
@@ -160,7 +160,7 @@ def too_little(
     )
 
 
-def _let_go(machine: Machine) -> None:
+def let_go(machine: Machine) -> None:
     """Give back what was freed."""
     gc.collect()
     if machine.is_cuda:
@@ -221,11 +221,14 @@ def _goes_through(batch: int, config: PretrainConfig, machine: Machine, state: T
     tried = replace(config, batch_size=batch)
     fitted = attempt(lambda: _trial_step(batch, tried, machine, state), machine) is None
     state.optimizer.zero_grad(set_to_none=True)
-    _let_go(machine)
+    let_go(machine)
     return fitted
 
 
 def _trial_step(batch: int, config: PretrainConfig, machine: Machine, state: TrainState) -> None:
+    """A step as the host launches it. Where a graph is asked for, one of twice the images: a graph keeps memory of
+    its own beside that of the steps that are launched (trainer.graph)."""
+    batch *= 2 if config.compile in ("graph", "yes") else 1
     views, labels = _some_views(batch, config, machine)
     train_step(state, views, 1e-6, config, machine, labels)
     machine.synchronize()

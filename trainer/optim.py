@@ -90,6 +90,45 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
+def make_capturable(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    """Let a CUDA graph hold the optimiser's step: the learning rate becomes a tensor on the device.
+
+    Call it when a checkpoint has been loaded, which brings its own groups. The fused kernels read a rate of float32
+    on CUDA; a CPU's take it as a number of float64, so that the tensor gives the same bits as the number there.
+
+    Args:
+        optimizer: of `build_optimizer`.
+        device: of its parameters.
+    """
+    for group in optimizer.param_groups:
+        dtype = torch.float32 if device.type == "cuda" else torch.float64
+        group["lr"] = torch.tensor(float(group["lr"]), dtype=dtype, device=device)
+        if "capturable" in group:
+            group["capturable"] = True
+
+
+def make_plain(optimizer: torch.optim.Optimizer) -> None:
+    """Take back `make_capturable`."""
+    for group in optimizer.param_groups:
+        group |= _plain(group, float(group["lr"]))
+
+
+def plain_state(optimizer: torch.optim.Optimizer, rate: float) -> dict[str, Any]:
+    """Its `state_dict`, the same however its steps are run: with the rate as a number, and not capturable.
+
+    Args:
+        optimizer: of `build_optimizer`.
+        rate: what the rate is where it is a tensor, so that the device need not be asked.
+    """
+    state = optimizer.state_dict()
+    return state | {"param_groups": [group | _plain(group, rate) for group in state["param_groups"]]}
+
+
+def _plain(group: dict[str, Any], rate: float) -> dict[str, Any]:
+    plain: dict[str, Any] = {"lr": rate} if isinstance(group["lr"], Tensor) else {}
+    return plain | ({"capturable": False} if "capturable" in group else {})
+
+
 @torch.no_grad()
 def grad_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The L2 norm of all gradients together, a scalar on their device; nothing waits for the device."""

@@ -16,6 +16,9 @@ OPTIMISER = "optimiser"
 STEP_PARTS = (COPY, AUGMENTATION, FORWARD, LOSS, BACKWARD, OPTIMISER)
 """Parts of a step, in their order; they are work of the training device."""
 
+HOST_AUGMENTATION = "augmentation on the host"
+"""Views that the training process makes itself before a step; told as AUGMENTATION, by the host's clock."""
+
 START = "start"
 WAIT = "wait"
 LOGGING = "logging"

@@ -3,6 +3,7 @@
 runs/runs.db                     the store
 runs/<id>/run.lock               held by the run's trainer for as long as it lives
 runs/<id>/log.txt                what the trainer printed
+runs/<id>/under-way.json         which trial a benchmark is at
 runs/<id>/checkpoints/           step-N.pt and step-N.json
 runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
 """
@@ -112,6 +113,11 @@ def lock_file(runs: Path, run_id: str) -> Path:
 def log_file(runs: Path, run_id: str) -> Path:
     """What the run's trainers printed, one after the other."""
     return run_dir(runs, run_id) / "log.txt"
+
+
+def under_way_file(runs: Path, run_id: str) -> Path:
+    """What a benchmark is at, for a trainer that comes after one that was lost."""
+    return run_dir(runs, run_id) / "under-way.json"
 
 
 def checkpoint_dir(runs: Path, run_id: str) -> Path:

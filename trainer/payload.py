@@ -109,9 +109,18 @@ def _check_parts(payload: object) -> None:
     for name in ("step", "closed_epochs", "classes"):
         if payload[name] < 0:
             raise PayloadError(f"its {name} is below 0")
-    if payload["clock"].keys() != RunClock().to_state().keys():
+    _check_clock(payload["clock"])
+
+
+def _check_clock(clock: dict[Any, Any]) -> None:
+    own = RunClock().to_state()
+    parts = clock.get("parts", own["parts"])  # older versions have stored none
+    if (clock | {"parts": parts}).keys() != own.keys() or not isinstance(parts, dict):
         raise PayloadError("its clock is none")
-    if not all(type(seconds) in (int, float) and math.isfinite(seconds) for seconds in payload["clock"].values()):
+    if not parts.keys() <= own["parts"].keys():
+        raise PayloadError("its clock has other parts of an epoch")
+    times = [*(seconds for name, seconds in clock.items() if name != "parts"), *parts.values()]
+    if not all(type(seconds) in (int, float) and math.isfinite(seconds) for seconds in times):
         raise PayloadError("its clock has times that are not numbers")
 
 

@@ -1,12 +1,15 @@
 """The pretraining job: build, resume, train, evaluate."""
 
 import json
+from contextlib import closing
 
 from trainer.backbones import build_encoder
+from trainer.background_save import Saver
 from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
 from trainer.device import Machine, fingerprint, prepare
+from trainer.epoch_timer import EpochTimer
 from trainer.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from trainer.evaluate import evaluate_at_end
 from trainer.exactness import Exactness
@@ -23,7 +26,8 @@ from trainer.online import OnlineScores
 from trainer.recorder import Recorder
 from trainer.restore import restore
 from trainer.step import TrainState, new_state
-from trainer.stepper import EagerStepper
+from trainer.stepper import EAGER, Stepper, check_mode, make_stepper
+from trainer.store.runs import RunStore
 from trainer.timing import DeviceClock
 
 
@@ -42,14 +46,16 @@ def pretrain(job: Job) -> None:
         channels_last=config.channels_last,
         deterministic=config.deterministic,
     )
-    with Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse):
+    monitor = Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse)
+    with monitor, closing(RunStore.open(job.runs)) as keepers_store:
         _refuse_another_kind_of_device(job, config, machine)
+        check_mode(config, machine)
         if config.backbone.startswith(TIMM):
             build_encoder(config)  # refuses what timm can't build before a data set is downloaded for it
         job.reporter.note(f"loading {config.dataset}")
         with job.control.phase("loading"):
             dataset = load_dataset(config, job.warn, check=job.control.check)
-            training, state = _build(job, config, machine, dataset)
+            training, state = _build(job, config, machine, dataset, keepers_store)
             training.health.begin()
         job.control.check()
         try:
@@ -59,6 +65,7 @@ def pretrain(job: Job) -> None:
             training.health.judge(step=state.step, is_finite=False)
             raise
         finally:
+            training.saver.close()
             training.recorder.end_replay()
         if shortage is not None:
             raise too_little(shortage, job, config, machine, state)
@@ -69,18 +76,20 @@ def pretrain(job: Job) -> None:
             training.health.judge(step=state.step)
 
 
-def _record_exactness(job: Job, machine: Machine, step: int) -> Exactness:
+def _record_exactness(job: Job, machine: Machine, step: int, step_mode: str) -> Exactness:
     """Note what the run's bits rest on, and what of it changed at this resume.
 
     Args:
         job: the run.
         machine: the device.
         step: the step that training goes on after.
+        step_mode: how steps are run.
     """
-    run, now = job.run, fingerprint(machine)
+    run, now = job.run, fingerprint(machine, step_mode=step_mode)
     stored_to = job.store.last_step(run.id)
     if run.fingerprint:
         before = Exactness.from_json(run.fingerprint)
+        before.facts.setdefault("step_mode", EAGER)  # where none is recorded there was no other
         exactness = before.resumed(now, after=step, stored_to=stored_to)
     else:
         # A fork begins at its parent's step; what any other run with steps behind it ran on is not known.
@@ -114,12 +123,15 @@ def _refuse_another_kind_of_device(job: Job, config: PretrainConfig, machine: Ma
         raise ConfigError("device", f"the GPU that {job.run.name} began on is not there; give --device cpu to go on so")
 
 
-def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset) -> tuple[Training, TrainState]:
+def _build(
+    job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset, keepers_store: RunStore
+) -> tuple[Training, TrainState]:
     loader = _load_batches(config, machine, dataset, job)
     state = new_state(config, machine, classes=len(dataset.pretrain.classes), data=dataset.fingerprint)
-    keeper = CheckpointKeeper(job.store, job.runs, job.run.id, config)
+    keeper = CheckpointKeeper(keepers_store, job.runs, job.run.id, config)
     _resume(job, state, keeper, dataset, loader.steps_per_epoch())
     keeper.require_room(state.checkpoint_bytes(config))
+    stepper = _ready_stepper(job, config, machine, loader, state)
     clock = DeviceClock(machine)
     online = OnlineScores(dataset, config, machine, job.control.check, job.warn)
     training = Training(
@@ -127,19 +139,20 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         config=config,
         machine=machine,
         loader=loader,
-        stepper=EagerStepper(state, loader, config, machine),
+        stepper=stepper,
         recorder=Recorder(
             job.store,
             job.run.id,
             clock,
             resumed_after=state.step,
-            exactness=_record_exactness(job, machine, state.step),
+            exactness=_record_exactness(job, machine, state.step, stepper.mode),
             changed=_settings_changed(job),
             say=job.reporter.note,
             explain=BadStep(job.runs, job.run.id, loader, dataset.pretrain.name).explain,
         ),
-        device_clock=clock,
+        timer=EpochTimer(clock, state.clock.parts),
         keeper=keeper,
+        saver=Saver(keeper, job, in_background=config.checkpoint_in_background, shares_cores=not machine.is_cuda),
         measure_epoch=online,
         health=HealthWatch(
             job,
@@ -155,6 +168,28 @@ def _build(job: Job, config: PretrainConfig, machine: Machine, dataset: Dataset)
         job.run.id, total_steps=training.total_steps, steps_per_epoch=loader.steps_per_epoch(), step=state.step
     )
     return training, state
+
+
+def _ready_stepper(
+    job: Job, config: PretrainConfig, machine: Machine, loader: ViewLoader, state: TrainState
+) -> Stepper:
+    """The stepper, and whatever it has to say told once in the run.
+
+    Raises:
+        ConfigError: steps can't be run as the settings ask for.
+        TrainerError: a step needs more memory than there is.
+    """
+    told = {event.message for event in job.store.events(run_id=job.run.id) if event.kind == "step-mode"}
+
+    def tell(kind: str, message: str, *, level: str = "info") -> None:
+        if message not in told:
+            job.event(kind, message, level=level, step=state.step)
+
+    made: list[Stepper] = []
+    shortage = attempt(lambda: made.append(make_stepper(state, loader, config, machine, tell)), machine)
+    if shortage is not None:
+        raise too_little(shortage, job, config, machine, state)
+    return made[0]
 
 
 def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset, job: Job | None = None) -> ViewLoader:

@@ -11,13 +11,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.benchmark_config import BenchmarkConfig
+from trainer.config import PretrainConfig
 from trainer.errors import UnknownRunError, UsageError
 from trainer.process import boot_id
 from trainer.state import run_state
 from trainer.store import queue as table
 from trainer.store.reader import StoreReader
-from trainer.store.records import QueueRow, Run
+from trainer.store.records import TRAINED_KINDS, QueueRow, Run
 from trainer.store.runs import RunStore
+
+WAITING_KINDS = (*TRAINED_KINDS, "benchmark")
+"""Kinds of runs that take a device, and may wait for it."""
 
 MOVES = ("up", "down", "first")
 """Where a run can be moved in its line."""
@@ -42,6 +47,16 @@ class Waiter:
     """UTC seconds at which it joined the line."""
     state: str
     """One of trainer.state.STATES: queued; starting, pausing or stopping for a moment; stalled if it was stopped."""
+
+
+def device_setting(run: Run) -> str:
+    """The setting `device` of a run that takes one.
+
+    Raises:
+        ConfigError: its settings can't be used.
+    """
+    settings = BenchmarkConfig if run.kind == "benchmark" else PretrainConfig
+    return settings.from_json(run.config).device
 
 
 def line(store: StoreReader, runs: Path) -> list[Waiter]:

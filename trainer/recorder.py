@@ -1,26 +1,27 @@
 """From steps on the device to rows in the store, about once a second and before every checkpoint.
 
-The metrics of a step stay on the device until a flush fetches all that are waiting in one copy, so the loop is not
-made to wait for its own figures. A flush before each checkpoint means that whatever a checkpoint has behind it is
-committed: a resumed run can't leave a gap.
+The metrics of a step stay on the device until a flush sends for all that are waiting in one copy, and it is the next
+flush that commits what the copy has brought: the loop never waits for its own figures. A flush before each checkpoint
+waits, so that whatever a checkpoint has behind it is committed: a resumed run can't leave a gap.
 """
 
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import torch
 from torch import Tensor
 
 from trainer.errors import NonFiniteError, StoreError
 from trainer.exactness import Exactness
 from trainer.replay_check import ReplayCheck
+from trainer.ring import RING_STEPS
 from trainer.store.records import StepRow
 from trainer.store.runs import RunStore
 from trainer.timing import DeviceClock, Span
+from trainer.transfer import Transfer
 
 FLUSH_SECONDS = 1.0
 METRICS = ("loss", "acc_top1", "acc_top5", "acc_mean_pos", "grad_norm")
@@ -38,6 +39,7 @@ class StepRecord:
     step: int
     epoch: int
     metrics: Tensor
+    """float32 (5,); it may be a row of a ring, which holds until `RING_STEPS` steps more have been taken."""
     lr: float
     t_data: float
     span: Span
@@ -57,17 +59,21 @@ class Recorder:
         changed: str = "",
         say: Callable[[str], None] = lambda _: None,
         explain: Callable[[StepRow, dict[str, float]], str] | None = None,
+        transfer: Callable[[Sequence[Tensor]], Transfer] = Transfer,
     ) -> None:
         """Args: the store and run, the clock of the spans, the step that training goes on after, what the bits rest on
         (None promises them), which settings were changed at this resume, where to say what the store could not take,
-        and what is told of a step that is not finite, from its row and its figures."""
+        what is told of a step that is not finite, from its row and its figures, and what brings figures from the
+        device."""
         self._store = store
         self._run_id = run_id
         self._clock = clock
         self._say = say
         self._explain = explain or _name_step
         self._bad_figures: dict[str, float] = {}
+        self._transfer = transfer
         self._waiting: list[StepRecord] = []
+        self._on_their_way: deque[tuple[list[StepRecord], Transfer]] = deque()
         self._rows: list[StepRow] = []
         self._flushed_at = time.monotonic()
         self._retry_at = 0.0
@@ -84,8 +90,10 @@ class Recorder:
         )
 
     def add(self, record: StepRecord) -> None:
-        """Take a step in; nothing is fetched or written."""
+        """Take a step in; nothing is written or waited for."""
         self._waiting.append(record)
+        if 2 * len(self._waiting) >= RING_STEPS:
+            self._send()
 
     @property
     def due(self) -> bool:
@@ -93,19 +101,20 @@ class Recorder:
         return time.monotonic() - self._flushed_at >= FLUSH_SECONDS
 
     def flush(self, *, trained_seconds: float, retry: bool = False) -> None:
-        """Fetch and commit everything that was taken in.
+        """Send for everything that was taken in, and commit what has come; on a CPU that is the same.
 
         A store that can't be written (a full disk) keeps the rows for a later flush, and says so in the log.
 
         Args:
             trained_seconds: of the run so far.
-            retry: try even if the store refused a moment ago.
+            retry: wait for what is still on its way, and try even if the store refused a moment ago.
 
         Raises:
             NonFiniteError: a loss or gradient was not finite. The steps before it and an event are committed.
         """
         self._flushed_at = time.monotonic()
-        bad = self._fetch()
+        self._send()
+        bad = self._receive(wait=retry)
         if self._rows and (retry or time.monotonic() >= self._retry_at):
             self._commit(trained_seconds)
         if bad is not None:
@@ -113,13 +122,30 @@ class Recorder:
             self._tell("non-finite", message, level="error", step=bad.step)
             raise NonFiniteError(message)
 
-    def _fetch(self) -> StepRow | None:
-        """Turn waiting steps into rows; the first one whose loss or gradient is not finite."""
-        if not self._waiting:
-            return None
-        values = torch.stack([record.metrics for record in self._waiting]).cpu().tolist()
+    def _send(self) -> None:
+        if self._waiting:
+            copied = self._transfer([record.metrics for record in self._waiting])
+            self._on_their_way.append((self._waiting, copied))
+            self._waiting = []
+
+    def _receive(self, *, wait: bool) -> StepRow | None:
+        """Turn what has come into rows; the first one whose loss or gradient is not finite."""
+        losses: list[float] = []
         bad: StepRow | None = None
-        for record, figures in zip(self._waiting, values, strict=True):
+        while bad is None and self._on_their_way and (wait or self._on_their_way[0][1].has_arrived):
+            records, copied = self._on_their_way.popleft()
+            values = copied.values()
+            losses += [figures[0] for figures in values]
+            bad = self._take_rows(records, values)
+        if bad is not None:
+            # What comes after it changed no weight (trainer.guard) and was no step.
+            self._waiting, self._on_their_way = [], deque()
+        if losses:
+            self.recent_loss = math.fsum(losses) / len(losses) if all(map(math.isfinite, losses)) else None
+        return bad
+
+    def _take_rows(self, records: Sequence[StepRecord], values: Sequence[Sequence[float]]) -> StepRow | None:
+        for record, figures in zip(records, values, strict=True):
             named = dict(zip(METRICS, figures, strict=True))
             row = StepRow(
                 step=record.step,
@@ -134,12 +160,9 @@ class Recorder:
             self._paces.append(row.t_data + row.t_batch)
             self._replay.compare(row)
             if row.loss is None or row.grad_norm is None:
-                bad, self._bad_figures = row, named
-                break  # what comes after it changed no weight (trainer.guard) and was no step
-        self._waiting = []
-        losses = torch.tensor([figures[0] for figures in values], dtype=torch.float64)
-        self.recent_loss = losses.mean().item() if bool(losses.isfinite().all()) else None
-        return bad
+                self._bad_figures = named
+                return row
+        return None
 
     def _commit(self, trained_seconds: float) -> None:
         try:
@@ -155,7 +178,7 @@ class Recorder:
     @property
     def all_committed(self) -> bool:
         """Whether nothing that was taken in is still waiting."""
-        return not self._waiting and not self._rows
+        return not self._waiting and not self._on_their_way and not self._rows
 
     @property
     def step_seconds(self) -> float | None:

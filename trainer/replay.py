@@ -1,8 +1,9 @@
 """`python -m trainer.replay`: one step of a run once more, looked at from the inside.
 
-It goes on from the newest checkpoint before the step that verifies, repeats the steps up to it as the trainer took them
-(they are a function of the settings and the images), and then takes that one with every layer watched. Nothing is
-stored, no lock is taken, and the run may go on meanwhile.
+It goes on from the newest checkpoint before the step that verifies, repeats the steps up to it (they are a function of
+the settings and the images), and then takes that one with every layer watched. Each operation is launched by itself,
+since no layer of a replayed graph can be looked at: where the trainer's steps are replayed or compiled, last digits may
+be other ones, and the report says so. Nothing is stored, no lock is taken, and the run may go on meanwhile.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from trainer.replay_report import Layers, StepReport, report_text
 from trainer.restore import restore
 from trainer.schedule import learning_rate
 from trainer.step import TrainState, new_state, train_step
+from trainer.stepper import EAGER
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
 
@@ -233,6 +235,7 @@ def _watched_step(
         split=dataset.pretrain.name,
         images=indices.tolist(),
         odd_images=_odd_images(views, indices.tolist(), config.views),
+        step_mode=json.loads(run.fingerprint or "{}").get("step_mode", EAGER),
     )
 
 

@@ -114,6 +114,8 @@ class StepReport:
     images: list[int]
     odd_images: list[int]
     """Images of which a view is not finite."""
+    step_mode: str = "eager"
+    """How the run's own steps are run (`trainer.stepper`)."""
 
     @property
     def first_bad_layer(self) -> Layer | None:
@@ -172,6 +174,8 @@ def report_text(report: StepReport) -> str:
         verdict = {True: "identical", False: "differs", None: ""}[report.is_identical(name)]
         stored = "–" if report.recorded is None else "not finite" if then is None else f"{then:.9g}"
         lines.append(f"{name:<14}{value:>16.9g}{stored:>16}  {verdict}".rstrip())
+    if report.step_mode != "eager":
+        lines += ["", f"last digits may differ: steps of the run are of mode {report.step_mode}, these are eager"]
     first = report.first_bad_layer
     if first is None:
         lines += ["", "every layer's output is finite"]

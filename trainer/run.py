@@ -30,6 +30,7 @@ from trainer.paths import make_runs_dir, runs_dir
 from trainer.presets import load_preset, preset_names
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
+from trainer.queue import device_setting
 from trainer.report import Reporter, duration, make_reporter
 from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
@@ -241,7 +242,7 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
     reporter.close()
-    trained = store.run(run.id).trained_seconds
+    trained = store.run(run.id).trained_seconds if run.kind in TRAINED_KINDS else None
     reporter.note(f"finished run {run.id}" + (f" after {duration(trained)} of training" if trained else ""))
     reporter.note(f"next: `simclr-tui show {run.id}`, or `simclr-tui` to see its charts")
     return ExitCode.FINISHED
@@ -266,7 +267,7 @@ def _device_of_torch(job: Job) -> str:
 
     from trainer.device import choose_device
 
-    chosen = choose_device(PretrainConfig.from_json(job.run.config).device)
+    chosen = choose_device(device_setting(job.run))
     return f"GPU-{torch.cuda.get_device_properties(chosen).uuid}" if chosen.type == "cuda" else CPU
 
 

@@ -150,7 +150,8 @@ def check(field: Field, value: Any) -> Any:
     """
     if field.choices:
         if value not in field.choices:
-            raise ConfigError(field.name, f"{quoted(value)} is not one of {field.bounds}; choose one of them")
+            words = ", ".join(filter(None, field.choices))
+            raise ConfigError(field.name, f"{quoted(value)} is not one of {words}; choose one of them")
         return value
     right_type = type(value) is field.kind or (field.kind is float and type(value) is int)
     if not right_type:

@@ -1,6 +1,7 @@
 """Making runs and starting their trainers: the one way in for the dashboard and the command line alike."""
 
 import dataclasses
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import absolute_dataset
 from trainer.config import TIMM, PretrainConfig
 from trainer.devices import device_name, gpus
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
+from trainer.lab.trials import settled
 from trainer.process import identity, launch, lock_holder, making_runs, wait_until_free
-from trainer.queue import enqueue
+from trainer.queue import WAITING_KINDS, device_setting, enqueue
 from trainer.quote import quoted
 from trainer.serialised import FOLDER
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
@@ -40,6 +43,22 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
         ConfigError: the name can't be shown in a line, or the data set's folder is not there.
     """
     name = checked_name(name)
+    config = _settled(config)
+    return store.create_run(
+        kind=config.kind,
+        name=name or _default_name(store, config, preset),
+        config=config.to_json(),
+        preset=preset,
+        batch_size=config.batch_size,
+    )
+
+
+def _settled(config: PretrainConfig) -> PretrainConfig:
+    """Settings that hold wherever the run is resumed: absolute paths, and the number of threads.
+
+    Raises:
+        ConfigError: what they name is not there.
+    """
     config = dataclasses.replace(
         config,
         threads=config.threads or available_cores(),
@@ -50,13 +69,36 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
     if config.backbone.startswith(TIMM) and find_spec("timm") is None:
         raise ConfigError("backbone", f"{config.backbone} needs `pip install 'simclr-tui[timm]'`; or choose resnet18")
+    return config
+
+
+def new_benchmark_run(store: RunStore, config: BenchmarkConfig, *, name: str = "") -> str:
+    """Add a benchmark that has not started; its id. Commits.
+
+    Paths, the number of threads and the trials are settled here: it may be resumed where other cores are at hand.
+
+    Raises:
+        ConfigError: the name can't be shown in a line, or the data set's folder is not there.
+        UsageError: the run whose settings it says that it has is not there.
+    """
+    name = checked_name(name)
+    base = _settled(config.base_config)
+    config = dataclasses.replace(config, base=_not_default(base), threads=config.threads or available_cores())
+    config = settled(config)
+    if config.of:
+        store.find(config.of)
+    plain = f"benchmark-{config.preset or _plain_name(base)}"
     return store.create_run(
-        kind=config.kind,
-        name=name or _default_name(store, config, preset),
+        kind="benchmark",
+        name=name or _untaken(store, plain),
         config=config.to_json(),
-        preset=preset,
-        batch_size=config.batch_size,
     )
+
+
+def _not_default(config: PretrainConfig) -> str:
+    """The settings that differ from the defaults, as a JSON object."""
+    defaults = dataclasses.asdict(PretrainConfig())
+    return json.dumps({name: value for name, value in dataclasses.asdict(config).items() if value != defaults[name]})
 
 
 def checked_name(name: str) -> str:
@@ -181,7 +223,7 @@ def start_run(
     """
     run = store.run(run_id)
     state = run_state(run, store.runs_path)
-    if in_line and run.kind not in TRAINED_KINDS:
+    if in_line and run.kind not in WAITING_KINDS:
         raise UsageError(f"--queue: {run.name} is of kind {run.kind}, which never waits for a device; leave it out")
     if state == "queued" and lock_holder(store.runs_path, run_id) is not None:
         raise UsageError(
@@ -211,7 +253,7 @@ def start_run(
 
 
 def _device_name(run: Run) -> str:
-    return device_name(PretrainConfig.from_json(run.config).device, gpus())
+    return device_name(device_setting(run), gpus())
 
 
 def restart(store: RunStore, run_id: str, message: str, *, left: int, in_line: bool, owner: dict[str, Any]) -> bool:
@@ -243,8 +285,15 @@ def available_cores() -> int:
 
 def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:
     """A name that is not taken yet, from the preset or the data set."""
+    return _untaken(store, preset or _plain_name(config))
+
+
+def _plain_name(config: PretrainConfig) -> str:
     dataset = config.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
     plain = "".join(letter if letter.isprintable() else "_" for letter in dataset)
-    base = preset or f"{set_cell_size(plain, min(cell_len(plain), LONGEST_NAME // 2))}-{config.backbone}"
+    return f"{set_cell_size(plain, min(cell_len(plain), LONGEST_NAME // 2))}-{config.backbone}"
+
+
+def _untaken(store: RunStore, base: str) -> str:
     taken = {run.name for run in store.runs()}
     return next(name for n in range(1, len(taken) + 2) if (name := f"{base}-{n}" if n > 1 else base) not in taken)

@@ -122,4 +122,5 @@ def allowed_silence_seconds(run: Run) -> float:
 
 def _is_starting(run: Run) -> bool:
     has_moved = run.progress_at is not None and run.progress_at >= run.lifecycle_at
-    return not has_moved or run.phase in ("starting", "loading")
+    loads_again = run.kind == "benchmark" and bool(run.step)  # each turn of a benchmark begins with loading
+    return not has_moved or run.phase == "starting" or (run.phase == "loading" and not loads_again)

@@ -152,7 +152,8 @@ class Supervisor:
     def _last_step(self) -> int:
         reader = StoreReader.open(self._runs)
         try:
-            return reader.last_step(self._run_id)
+            run = reader.run(self._run_id)  # a benchmark logs no steps, and counts its turns
+            return (run.step or 0) if run.kind == "benchmark" else reader.last_step(run.id)
         finally:
             reader.close()
 

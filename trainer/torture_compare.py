@@ -19,7 +19,9 @@ from trainer.paths import run_dir
 from trainer.replay_check import tolerance
 from trainer.store.reader import StoreReader
 
-_TIMES = frozenset({"run_id", "t_data", "t_batch", "t_train", "t_epoch", "images_per_second", "gpu_util", "at"})
+_TIMES = frozenset(
+    {"run_id", "t_data", "t_batch", "t_train", "t_epoch", "t_idle", "images_per_second", "gpu_util", "at"}
+)
 _REPLAY = re.compile(r"replay (\d+) of (\d+) identical")
 
 

@@ -9,15 +9,13 @@ import json
 import time
 
 from trainer import devices, queue
-from trainer.config import PretrainConfig
 from trainer.control import EndRequested, Intent
-from trainer.device_lock import DeviceLock, DeviceLockError, open_lock, who
+from trainer.device_lock import DeviceLock, DeviceLockError, hold_alone, open_lock, who
 from trainer.errors import BusyError, StoreError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.job import Job
 from trainer.process import identity
 from trainer.store.queue import delete_row
-from trainer.store.records import TRAINED_KINDS
 
 POLL_SECONDS = 1.0
 """How often a waiting trainer looks at the line and the lock."""
@@ -33,17 +31,18 @@ def take_device(job: Job, *, in_line: bool) -> DeviceLock | None:
     Evaluations take no lock: they are short, and are asked for while their run trains.
 
     Returns:
-        The lock, shared, or None where there is none to hold.
+        The lock, shared, but of a benchmark, which keeps its device for itself; None where there is none to hold.
 
     Raises:
         EndRequested: the run was asked to end while it waited.
-        BusyError: a benchmark has the device for itself, or no GPU is free for `next`.
+        BusyError: a benchmark has the device for itself or wants it and others train there, or no GPU is free for
+            `next`.
         ConfigError: a run that began on a GPU is to choose from none.
     """
-    if job.run.kind not in TRAINED_KINDS:
+    if job.run.kind not in queue.WAITING_KINDS:
         _settle_evaluation(job)
         return None
-    setting = PretrainConfig.from_json(job.run.config).device
+    setting = queue.device_setting(job.run)
     there = devices.gpus()
     name = devices.device_name(setting, there)
     if setting == devices.NEXT and not there:
@@ -54,7 +53,7 @@ def take_device(job: Job, *, in_line: bool) -> DeviceLock | None:
             return _wait(job, name)
         if name == devices.NEXT:
             return _next(job) or _refuse_next()
-        return _join(job, name)
+        return hold_alone(job.store, name) if _is_alone(job) else _join(job, name)
     except DeviceLockError as error:
         job.warn("device-lock", str(error))
         return None
@@ -74,6 +73,11 @@ def _settle_evaluation(job: Job) -> None:
         best = (devices.free_first(there) or sorted(there, key=lambda gpu: -gpu.free_bytes))[0]
         devices.settle(best)
         job.event("device", f"evaluates on {devices.describe(best.uuid, there)}")
+
+
+def _is_alone(job: Job) -> bool:
+    """Whether nobody else may use the device meanwhile: what others do would be measured too."""
+    return job.run.kind == "benchmark"
 
 
 def _forget_place(job: Job) -> None:
@@ -107,9 +111,9 @@ def _next(job: Job, taken: frozenset[str] = frozenset()) -> DeviceLock | None:
         lock = open_lock(gpu.uuid)
         if lock.try_alone():
             devices.settle(gpu)
-            job.event("device", f"trains on {devices.describe(gpu.uuid, there)}, the free GPU with the most memory")
-            lock.try_shared()
-            return lock
+            verb = "measures" if _is_alone(job) else "trains"
+            job.event("device", f"{verb} on {devices.describe(gpu.uuid, there)}, the free GPU with the most memory")
+            return _kept(job, lock)
     return None
 
 
@@ -175,9 +179,13 @@ def _look(job: Job, name: str) -> DeviceLock | None:
     if devices.NEXT in ahead and any(gpu.uuid == name for gpu in devices.free_first(devices.gpus())):
         return None  # whoever takes the next free GPU was here first, and takes this one
     lock = open_lock(name)
-    if not lock.try_alone():
-        return None
-    lock.try_shared()
+    return _kept(job, lock) if lock.try_alone() else None
+
+
+def _kept(job: Job, lock: DeviceLock) -> DeviceLock:
+    """A lock that this run has alone, let go as far as others may join it."""
+    if not _is_alone(job):
+        lock.try_shared()
     return lock
 
 
@@ -197,6 +205,9 @@ def correct(job: Job, lock: DeviceLock | None, actual: str) -> None:
     expected = devices.describe(lock.name)
     job.warn("device-lock", f"torch trains on {devices.describe(actual)} where NVML led to expect {expected}")
     try:
-        open_lock(actual).share()
+        if _is_alone(job):
+            hold_alone(job.store, actual)
+        else:
+            open_lock(actual).share()
     except DeviceLockError as error:
         job.warn("device-lock", str(error))

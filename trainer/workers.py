@@ -34,6 +34,8 @@ _LONGEST_PATIENCE = 4
 _POLL_SECONDS = 0.5
 _ANSWER_SECONDS = 10.0
 """Within so long idle workers say that they have heard of a new epoch."""
+_REAPED_SECONDS = 1.0
+"""A worker's connection is cut before the kernel tells its parent that it is dead; within so long it does."""
 _REBUILDS = 3
 """How often workers are replaced without a batch in between."""
 
@@ -187,13 +189,14 @@ class WorkerPool:
                 if not self._workers:
                     raise
                 self._give_way()
-                dead = _dead_workers(iterator)
+                is_cut_off = isinstance(error, ConnectionError | EOFError)
+                dead = _dead_workers(iterator, within=_REAPED_SECONDS if is_cut_off else 0.0)
                 if dead:
                     raise _LostError(dead) from error
                 if str(error).startswith("DataLoader timed out"):
                     self._check_patience(deadline)
                     continue
-                if _is_about_workers(error) or isinstance(error, ConnectionError | EOFError):
+                if _is_about_workers(error) or is_cut_off:
                     raise _LostError(f"a loader worker was lost ({error})") from error
                 raise
             else:
@@ -232,10 +235,14 @@ class WorkerPool:
             self._job.warn("loader-rebuilt", f"{what}; the loader was rebuilt at {where}{number}; {remedy}")
 
 
-def _dead_workers(iterator: Any) -> str:
-    """Which workers are dead and of what, in words; empty where all live."""
+def _dead_workers(iterator: Any, *, within: float = 0.0) -> str:
+    """Which workers are dead and of what, in words; empty where all live for so many seconds."""
+    workers = getattr(iterator, "_workers", [])
+    deadline = time.monotonic() + within
+    while all(worker.is_alive() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
     words = []
-    for number, worker in enumerate(getattr(iterator, "_workers", [])):
+    for number, worker in enumerate(workers):
         if worker.is_alive():
             continue
         code = worker.exitcode

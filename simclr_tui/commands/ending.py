@@ -36,12 +36,12 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         if state != _ENDED[verb]:
             # A run that is pausing already is waited for, and may still be told to stop.
             is_ending, is_launched = state in ("pausing", "stopping"), run.lifecycle != "created"
-            sentence = None if is_ending else refusal(verb, run.name, state, is_launched=is_launched)
+            sentence = None if is_ending else refusal(verb, run.name, state, is_launched=is_launched, kind=run.kind)
             if sentence is not None:
                 raise UsageError(sentence)
             command_id = store.request(run.id, verb)
             if not options.no_wait:
-                state = _wait(store, run, verb, command_id, options.timeout)
+                state = wait_until_ended(store, run, verb, command_id, options.timeout)
         run = store.run(run.id)
         if options.json:
             say_json(run_json(run, run_state(run, runs)))
@@ -55,8 +55,15 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         store.close()
 
 
-def _wait(store: RunStore, run: Run, verb: str, command_id: int, timeout_seconds: float) -> str:
-    """The state that the run has ended in.
+def wait_until_ended(store: RunStore, run: Run, verb: str, command_id: int, timeout_seconds: float) -> str:
+    """Wait until a run that was asked to pause or stop has ended; the state that it has ended in.
+
+    Args:
+        store: the store.
+        run: the run.
+        verb: what it was asked to do.
+        command_id: of the command in the store.
+        timeout_seconds: how long it may take.
 
     Raises:
         TrainerError: it refused, failed or died instead.

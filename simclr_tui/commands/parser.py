@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from simclr_tui.commands.anatomy import NEWEST
 from simclr_tui.commands.queueing import ACTIONS
+from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
 from trainer.evaluate_config import EvaluateConfig
@@ -113,6 +115,40 @@ def _starting_verbs(verbs: Any) -> None:
     # Named differently in the namespace: EvaluateConfig has a setting `run` of its own.
     evaluate.add_argument("source", metavar="RUN", help="id, beginning of the id, or name")
     add_settings(evaluate, EvaluateConfig, leave_out=("run",))
+    _benchmark_verb(verbs)
+
+
+def _benchmark_verb(verbs: Any) -> None:
+    benchmark = _verb(
+        verbs,
+        "benchmark",
+        "measure settings against each other and say which are the fastest, or show what one found",
+        usage="simclr-tui benchmark {[--of RUN | --base PRESET] [--preset notes | --vary NAME=V1,V2 …] [--name NAME] "
+        "[--no-wait | --queue] [any setting] | BENCH [--apply RUN]}",
+    )
+    benchmark.add_argument("run", metavar="BENCH", nargs="?", help="a benchmark that there is; without it one is made")
+    benchmark.add_argument(
+        "--apply",
+        metavar="RUN",
+        help="give this run the fastest settings that can't change its result; a running one is paused and goes on",
+    )
+    benchmark.add_argument("--of", metavar="RUN", default="", help="a run whose settings are the current ones")
+    benchmark.add_argument(
+        "--base", dest="base_preset", choices=preset_names(), help="a recipe whose settings are the current ones"
+    )
+    benchmark.add_argument("--name", default="", help="what to call the benchmark")
+    benchmark.add_argument("--no-wait", action="store_true", help="return at once; it runs in the background anyway")
+    benchmark.add_argument("--queue", action="store_true", help="wait for the device behind others that wait for it")
+    benchmark.add_argument(
+        "--vary",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="NAME=V1,V2",
+        help="settings with the values to try, every combination of which is a trial; without it the usual ones",
+    )
+    add_settings(benchmark, BenchmarkConfig, leave_out=("base", "of", "vary"))
+    add_settings(benchmark, PretrainConfig, leave_out=("device", "threads"))
 
 
 def _resuming_verb(verbs: Any) -> None:
@@ -178,10 +214,19 @@ def _reading_verbs(verbs: Any) -> None:
         verbs,
         "show",
         "show a run: settings, progress, figures, last events",
-        usage="simclr-tui show RUN [--replay STEP] [--json]",
+        usage="simclr-tui show RUN [--epoch [N] | --replay STEP] [--json]",
     )
     _run_argument(show)
-    show.add_argument(
+    once = show.add_mutually_exclusive_group()
+    once.add_argument(
+        "--epoch",
+        type=int,
+        nargs="?",
+        const=NEWEST,
+        metavar="N",
+        help="show where the seconds of that epoch went, or of the newest one",
+    )
+    once.add_argument(
         "--replay",
         type=int,
         metavar="STEP",

@@ -12,6 +12,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from simclr_tui.changed_settings import changed_settings, recipe_name
+from simclr_tui.commands.anatomy import show_epoch
 from simclr_tui.commands.evaluations import say_evaluations
 from simclr_tui.commands.output import columns, open_reader, run_json, say, say_json, section
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
@@ -67,9 +68,13 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
     """Print one run: settings, progress, figures of the last epoch, evaluation, last events."""
     if options.replay is not None:
         return _replay(options, runs)
+    if options.epoch is not None:
+        return show_epoch(options, runs)
     with open_reader(runs) as reader:
         run = reader.find(options.run)
         state = run_state(run, runs)
+        if run.kind == "benchmark":
+            return _show_benchmark(reader, run, state, options)
         if options.json:
             say_json(_document(reader, run, state))
             return ExitCode.FINISHED
@@ -81,6 +86,17 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         _say_settings(run)
         _say_epoch(run, epochs)
         say_evaluations(reader, run)
+        _say_events(reader, run)
+    return ExitCode.FINISHED
+
+
+def _show_benchmark(reader: StoreReader, run: Run, state: str, options: argparse.Namespace) -> int:
+    """The tables and the verdict of a benchmark, which has no step of its own."""
+    from simclr_tui.commands.benchmark import show_benchmark
+
+    show_benchmark(reader, run, state, as_json=options.json)
+    if not options.json:
+        _say_settings(run)
         _say_events(reader, run)
     return ExitCode.FINISHED
 

@@ -81,7 +81,7 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
-        sentence = refusal("resume", run.name, run_state(run, runs))
+        sentence = refusal("resume", run.name, run_state(run, runs), kind=run.kind)
         if sentence is not None:
             raise UsageError(sentence)
         change_settings(store, run, given(options, PretrainConfig), options.accept)

@@ -76,6 +76,9 @@ class RunControls(_Base):
         row = self._allowed("look at")
         if row is None:
             return
+        if row.run.kind == "benchmark":
+            self.notify(f"{row.run.name} is a benchmark, which learns nothing; b shows it", severity="warning")
+            return
         run_id = row.run.source_run_id or row.run.id
         if self.board.row_of(run_id) is None:
             self.notify(f"the run that {row.run.name} evaluates is not in this store any more", severity="warning")
@@ -91,27 +94,9 @@ class RunControls(_Base):
 
     def action_stop(self) -> None:
         """Stop the cursor's run once it is confirmed."""
-        from simclr_tui.screens.confirm import ConfirmScreen
-
         row = self._allowed("stop")
-        if row is None:
-            return
-        run_id = row.run.id
-        how = "finishes its step, saves a checkpoint and frees the device" if row.turn is None else "leaves the line"
-
-        def stop(is_sure: bool | None) -> None:
-            if is_sure:
-                self.dashboard.do(partial(self.dashboard.actions.stop, run_id))
-
-        self.app.push_screen(
-            ConfirmScreen(
-                f"Stop {row.run.name}?",
-                f"It {how}. It counts as ended from then on; it can still be resumed by name.",
-                yes="stop",
-                no="keep it running",
-            ),
-            stop,
-        )
+        if row is not None:
+            ask_stop(self.dashboard, row)
 
     def _allowed(self, verb: str) -> "RunRow | None":
         """The cursor's run if the verb can be done to it; else a sentence, and None."""
@@ -119,11 +104,35 @@ class RunControls(_Base):
         if row is None:
             self.notify(f"there is no run to {verb}; n makes one", severity="warning")
             return None
-        sentence = refusal(verb, row.run.name, row.state)
+        sentence = refusal(verb, row.run.name, row.state, kind=row.run.kind)
         if sentence is not None:
             self.notify(sentence, severity="warning")
             return None
         return row
+
+
+def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:
+    """Stop a run once it is confirmed."""
+    from simclr_tui.screens.confirm import ConfirmScreen
+
+    run_id = row.run.id
+    how = "finishes its step, saves a checkpoint and frees the device" if row.turn is None else "leaves the line"
+    if row.run.kind == "benchmark" and row.turn is None:
+        how = "leaves the turn that is under way and frees the device; what was measured stays"
+
+    def stop(is_sure: bool | None) -> None:
+        if is_sure:
+            dashboard.do(partial(dashboard.actions.stop, run_id))
+
+    dashboard.push_screen(
+        ConfirmScreen(
+            f"Stop {row.run.name}?",
+            f"It {how}. It counts as ended from then on; it can still be resumed by name.",
+            yes="stop",
+            no="keep it running",
+        ),
+        stop,
+    )
 
 
 def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, way: str = "layers") -> None:
@@ -142,8 +151,15 @@ def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *
     dashboard.push_screen(EvaluateScreen(row, curves, way=way), start)
 
 
-def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves") -> None:
-    """Open the window of a fork and start what was chosen; a run that can't be forked is refused at once."""
+def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, words: str = "") -> None:
+    """Open the window of a fork and start what was chosen; a run that can't be forked is refused at once.
+
+    Args:
+        dashboard: the app.
+        row: the run.
+        curves: what was read of it.
+        words: settings that stand in the window at first.
+    """
     from simclr_tui.screens.fork import ForkScreen
 
     run_id = row.run.id
@@ -155,4 +171,4 @@ def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves") -> None
     if row.run.kind not in TRAINED_KINDS or (curves.is_read and not curves.checkpoints):
         start({"step": 0, "name": "", "values": {}, "fresh_optimizer": False})  # comes to nothing, and says why
         return
-    dashboard.push_screen(ForkScreen(row, curves), start)
+    dashboard.push_screen(ForkScreen(row, curves, words=words), start)

@@ -31,10 +31,10 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
 
     AUTO_FOCUS = "#words"
 
-    def __init__(self, row: RunRow, curves: Curves) -> None:
-        """Args: the run and what is known of it."""
+    def __init__(self, row: RunRow, curves: Curves, *, words: str = "") -> None:
+        """Args: the run, what is known of it, and the settings that stand there at first."""
         super().__init__()
-        self.branch = Branch(row.run, curves.checkpoints)
+        self.branch = Branch(row.run, curves.checkpoints, words=words)
 
     def compose(self) -> ComposeResult:
         """The checkpoint, the settings, the name, what comes of it, the keys."""
@@ -45,6 +45,7 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
             with Horizontal(classes="row"):
                 yield Label("settings", classes="name")
                 yield Input(
+                    self.branch.words,
                     compact=True,
                     id="words",
                     placeholder="what changes, such as epochs=800 learning-rate=1e-4",

@@ -67,7 +67,7 @@ class GroupControls(_Base):
 
 def sorted_out(verb: str, rows: "list[RunRow]") -> "tuple[list[RunRow], list[str]]":
     """The runs that a verb can be done to, and why it can't be done to the others."""
-    sentences = {row.run.id: refusal(verb, row.run.name, row.state) for row in rows}
+    sentences = {row.run.id: refusal(verb, row.run.name, row.state, kind=row.run.kind) for row in rows}
     able = [row for row in rows if sentences[row.run.id] is None]
     return able, [sentence for sentence in sentences.values() if sentence is not None]
 

@@ -10,6 +10,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from simclr_tui.screens.apply_benchmark import ApplyScreen
+from simclr_tui.screens.benchmark import BenchmarkScreen
+from simclr_tui.screens.benchmark_form import BenchmarkForm
 from simclr_tui.screens.evaluate import EvaluateScreen
 from simclr_tui.screens.fork import ForkScreen
 from simclr_tui.screens.learning import LearningScreen
@@ -39,6 +42,9 @@ class HelpScreen(ModalScreen[None]):
             sections = (
                 ("Runs", MainScreen),
                 ("Learning", LearningScreen),
+                ("Benchmark", BenchmarkScreen),
+                ("New benchmark", BenchmarkForm),
+                ("Apply a benchmark", ApplyScreen),
                 ("Evaluate", EvaluateScreen),
                 ("Fork", ForkScreen),
                 ("New run", NewRunScreen),

@@ -11,10 +11,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input
 
+from simclr_tui.anatomy import EpochAnatomy
 from simclr_tui.board import Board
 from simclr_tui.braille import CELL_WIDTH
 from simclr_tui.messages import Polled, PollFailed
 from simclr_tui.panels import PANELS
+from simclr_tui.screens.bench_controls import BenchControls
 from simclr_tui.screens.controls import RunControls
 from simclr_tui.screens.group import GroupControls
 from simclr_tui.screens.line import LineControls
@@ -26,6 +28,7 @@ from simclr_tui.widgets.facts import RunFacts
 from simclr_tui.widgets.header import Header
 from simclr_tui.widgets.key_line import KeyLine
 from simclr_tui.widgets.run_table import RunTable
+from simclr_tui.widgets.step_chart import StepChart
 from simclr_tui.widgets.summary import RunSummary
 from trainer.store.records import Event
 
@@ -35,14 +38,17 @@ if TYPE_CHECKING:
 _EVENTS_KEPT = 500
 _CELLS = (*PANELS, "evaluation")
 _NARROW, _WIDE = 100, 161
-_NEVER_LEFT_OUT = ("new_run", "pause", "resume", "stop", "open", "learning")
+_NEVER_LEFT_OUT = ("new_run", "pause", "resume", "stop", "open", "learning", "benchmark")
 """Keys that the footer names first, so that a narrow terminal keeps them, with help and quit."""
+
+_OF_TRAINING = ("mark", "fork", "evaluate", "learning", "log", "x_axis", "chart(-1)", "chart(1)")
+"""Keys that do nothing to a benchmark."""
 
 _FEWEST_COLUMNS = 60
 """Read before the charts have a size."""
 
 
-class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
+class MainScreen(RunControls, GroupControls, LineControls, BenchControls, Screen[None]):
     """Shows a board; every key changes the board or asks the actions for something."""
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (_NARROW, "-normal"), (_WIDE, "-wide")]  # type: ignore[misc]  # Screen annotates it plainly
@@ -62,6 +68,7 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
         Binding("f", "fork", "fork", id="run.fork", tooltip="Make a child run from a checkpoint, with other settings"),
         Binding("v", "learning", "learning", id="run.learning", tooltip="Verdict, layers, labels, invariance and map"),
         Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Look at a checkpoint in one of five ways"),
+        Binding("b", "benchmark", "benchmark", id="run.benchmark", tooltip="Which settings are fast: the laboratory"),
         Binding("enter", "open", "open", id="run.open", tooltip="Give the run the whole screen, or go back"),
         Binding("slash", "filter", "filter", id="runs.filter", tooltip="Show only runs that match some words"),
         Binding("l", "log", "log", id="charts.log", tooltip="Loss and step time on a logarithmic scale, or linear"),
@@ -103,7 +110,7 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
                 yield RunSummary(id="summary")
                 with Container(id="charts"):
                     for name in PANELS:
-                        yield Chart(id=name, classes="cell")
+                        yield (StepChart if name == "step-time" else Chart)(id=name, classes="cell")
                     yield EvaluationTable(id="evaluation", classes="cell")
             yield EventLog(id="events")
             yield RunFacts(id="facts")
@@ -134,6 +141,11 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
         self._events = (self._events + list(message.events))[-_EVENTS_KEPT:]
         if is_first or message.rows is not None or message.curves or message.events:
             self.show_board()
+        if message.benchmark is not None:
+            self.board.benchmark = message.benchmark
+            self.show_digest()
+        if self.benchmark_screen is not None and (message.rows is not None or message.benchmark is not None):
+            self.benchmark_screen.show_bench()
         if self.learning_screen is not None and (message.rows is not None or message.curves or message.learning):
             self.learning_screen.show_look()
 
@@ -155,10 +167,12 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
         self.query_one(RunSummary).drawn = drawn
         for name, panel in PANELS.items():
             self.query_one(f"#{name}", Chart).data = panel(drawn, board.view)
+        self.query_one(StepChart).anatomy = EpochAnatomy.of(drawn[0].curves.anatomy) if drawn else ()
         self.query_one(EvaluationTable).drawn = drawn
         facts = self.query_one(RunFacts)
         facts.row, facts.curves = board.cursor, drawn[0].curves if board.cursor else None
         facts.forked_from = board.row_of(board.cursor.run.parent_run_id) if board.cursor else None
+        self.show_digest()
         self._show_events()
         self._show_keys()
         self.dashboard.feed.watch(board.watched(max(_FEWEST_COLUMNS, CELL_WIDTH * self._chart_width)))
@@ -203,6 +217,8 @@ class MainScreen(RunControls, GroupControls, LineControls, Screen[None]):
 
     def _matters(self, binding: Binding, state: str | None) -> bool:
         """Whether a key is worth naming now."""
+        if self.has_class("-benchmark") and binding.action in _OF_TRAINING:
+            return False
         waits = self.board.cursor is not None and self.board.cursor.turn is not None
         if binding.action in ("resume", "learning") and waits:
             return False  # it starts by itself, and the keys of the line need the room

@@ -62,19 +62,28 @@ class Chart(Widget):
 
     def render_line(self, y: int) -> Strip:
         """A row of the chart."""
-        key = (self.data, self.size, self.app.theme)
+        key = self._state()
         if key != self._painted:
-            self._paint()
+            self._strips = self._rows()
             self._painted = key
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
-    def _paint(self) -> None:
+    def _state(self) -> tuple[object, ...]:
+        """What the picture follows from."""
+        return (self.data, self.size, self.app.theme)
+
+    def _rows(self) -> list[Strip]:
+        """The whole picture."""
+        return self._chart(self.size.height)
+
+    def _chart(self, height: int) -> list[Strip]:
+        """The chart in so many rows."""
         if self.data is None:
-            self._strips = []
-            return
-        inks = {name.removeprefix("chart--"): self.get_component_rich_style(name) for name in self.COMPONENT_CLASSES}
+            return []
+        names = Chart.COMPONENT_CLASSES
+        inks = {name.removeprefix("chart--"): self.get_component_rich_style(name) for name in names}
         blank = self.rich_style
-        self._strips = [
+        return [
             Strip([Segment(text, inks.get(ink, blank)) for text, ink in row]).simplify()
-            for row in draw(self.data, self.size.width, self.size.height)
+            for row in draw(self.data, self.size.width, height)
         ]

@@ -6,10 +6,10 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from simclr_tui.drawn import Drawn
 from simclr_tui.findings import Findings, Study
 from simclr_tui.format import count, percent
 from simclr_tui.model import setting
-from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
 from trainer.evaluation.names import LAYERS

@@ -43,7 +43,7 @@ class FieldRow(Horizontal):
         yield Label(self.field.name.replace("_", "-"), classes="name", markup=False)
         words = ("yes", "no") if self.field.kind is bool else self.field.choices
         if words:
-            yield Choice([(word, word) for word in words], value=self._text, allow_blank=False, compact=True)
+            yield Choice([(word or "none", word) for word in words], value=self._text, allow_blank=False, compact=True)
         else:
             yield Input(self._text, compact=True, select_on_focus=False)
         yield Label(hint(self.field), classes="hint", markup=False)

@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from simclr_tui.drawn import run_sign
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, bar, fit, number, percent
 from simclr_tui.model import RunRow, depths
-from simclr_tui.panels import run_sign
 from simclr_tui.theme import RUN_COLOURS
 from trainer.state import STATES
 

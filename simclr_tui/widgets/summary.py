@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from simclr_tui.drawn import Drawn
 from simclr_tui.format import bar, count
-from simclr_tui.panels import Drawn
 from simclr_tui.theme import MUTED
 from simclr_tui.verdict import learning_line
 from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words, status_line
@@ -50,6 +50,8 @@ class RunSummary(Widget):
         one, width, now = self.drawn[0], max(1, self.size.width), time.time()
         status = Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))
         learning = Content.assemble(*learning_line(one.row, one.curves, width))
+        if one.row.run.kind == "benchmark":
+            learning = Content.assemble(("b opens the laboratory: trials, verdict, apply", "bold"))
         problem = Content.styled(self._problem(one, now), "$error")
         if len(self.drawn) > 1:
             rest = [problem or learning, self._legend()]

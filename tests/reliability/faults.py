@@ -47,6 +47,8 @@ class Plan:
     mode: str
     report: Path
     """Written when the call is reached: what it was. And when the counting ends: how many there were."""
+    thread: str = ""
+    """The one thread whose calls are counted; without a name those of all but `_THREADS_ASIDE` are."""
     armed: bool = False
     count: int = 0
     last: str = ""
@@ -111,7 +113,9 @@ class Faults:
     def reach(self, name: str, what: str, args: tuple[Any, ...] = ()) -> bool:
         """Count a call and fail where the plan says so; True where only half of it is to be done."""
         plan = self.plan
-        if not plan.armed or threading.current_thread().name in _THREADS_ASIDE or not plan.counts(name):
+        thread = threading.current_thread().name
+        is_aside = thread != plan.thread if plan.thread else thread in _THREADS_ASIDE
+        if not plan.armed or is_aside or not plan.counts(name):
             return False
         last, plan.last = plan.last, name
         if plan.mode == KILL and name == last == "sqlite INSERT":

@@ -17,7 +17,7 @@ def _before_a_step(do: Callable[[], None]) -> None:
     """Do something in the middle of the training step after HANG_AT."""
     from trainer import stepper
 
-    step = vars(stepper)["train_step"]
+    step = vars(stepper)["update"]
 
     def patched(state: Any, *arguments: Any, **options: Any) -> Tensor:
         if state.step == HANG_AT:
@@ -25,7 +25,7 @@ def _before_a_step(do: Callable[[], None]) -> None:
         metrics: Tensor = step(state, *arguments, **options)
         return metrics
 
-    vars(stepper)["train_step"] = patched
+    vars(stepper)["update"] = patched
 
 
 def _hang_with_the_interpreter() -> None:
@@ -72,7 +72,7 @@ def _save_in_the_handler() -> None:
     from trainer.signals import Signals
 
     training: list[Any] = []
-    step = vars(stepper)["train_step"]
+    step = vars(stepper)["update"]
 
     def watched(state: Any, *arguments: Any, **options: Any) -> Tensor:
         training[:] = [state]
@@ -85,7 +85,7 @@ def _save_in_the_handler() -> None:
             _KEEPERS[0].save(state.payload(), step=state.step, epoch=1, reason="interrupted")
         os._exit(128 + number)
 
-    vars(stepper)["train_step"] = watched
+    vars(stepper)["update"] = watched
     _remember_keepers()
     Signals._end = save_and_leave  # type: ignore[assignment,method-assign]
 

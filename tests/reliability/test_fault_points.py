@@ -34,6 +34,7 @@ from tests.reliability.faults import (
 )
 from tests.reliability.trainers import Trainer, newest_run, options, scores, steps, weights
 from trainer import checkpoint
+from trainer.background_save import THREAD
 from trainer.paths import checkpoint_dir
 
 LINE = options(
@@ -43,8 +44,12 @@ LINE = options(
     keep_checkpoints="2",
     checkpoint_seconds="0",
     health_every="0",
+    checkpoint_in_background=False,
 )
 """Six steps in two epochs, a checkpoint after each step and epoch, two of them kept."""
+
+BEHIND = [*LINE, "--checkpoint-in-background"]
+"""The same, written by a thread while training goes on."""
 
 FEWEST_POINTS = 25
 
@@ -117,7 +122,6 @@ CONTROLS: dict[str, Callable[[], None]] = {
 
 def _life(arguments: Sequence[str], log: str, plan: Plan, control: str) -> None:
     """A trainer that meets a fault."""
-    from trainer import control as control_module
     from trainer import loop, recorder, run
 
     multiprocessing.set_start_method("fork", force=True)
@@ -131,17 +135,39 @@ def _life(arguments: Sequence[str], log: str, plan: Plan, control: str) -> None:
     CONTROLS[control]()
     watched = Faults(plan, plan.report.with_suffix(".side"))
     watched.install()
-    beat = control_module.Control.beat
+    if plan.thread:
+        _arm_by_checkpoints(watched)
+    else:
+        _arm_by_steps(watched)
+    code = run.main(arguments)
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _arm_by_steps(watched: Faults) -> None:
+    from trainer import control
+
+    beat = control.Control.beat
 
     def arming(self: Any, step: int | None = None) -> None:
         beat(self, step)
         if step is not None:
             watched.arm(step)
 
-    vars(control_module)["Control"].beat = arming
-    code = run.main(arguments)
-    sys.stdout.flush()
-    os._exit(code)
+    vars(control)["Control"].beat = arming
+
+
+def _arm_by_checkpoints(watched: Faults) -> None:
+    """Count in those of one step alone, since training is at another one by then."""
+    from trainer import keeper
+
+    save = keeper.CheckpointKeeper.save
+
+    def arming(self: Any, payload: dict[str, Any], *, step: int, **options: Any) -> Any:
+        watched.arm(step)
+        return save(self, payload, step=step, **options)
+
+    vars(keeper)["CheckpointKeeper"].save = arming
 
 
 class FaultyTrainer(Trainer):
@@ -150,7 +176,7 @@ class FaultyTrainer(Trainer):
     def __init__(self, runs: Path, plan: Plan, *, control: str = "") -> None:
         """Start it on a new run, broken on purpose as a negative control says."""
         self.log = runs.with_suffix(".log")
-        line = ["--runs-dir", str(runs), *LINE]
+        line = ["--runs-dir", str(runs), *(BEHIND if plan.thread else LINE)]
         self.process = trainers._context.Process(target=_life, args=(line, str(self.log), plan, control))
         self.process.start()
         trainers.started.append(self)
@@ -170,9 +196,9 @@ def outcome(runs: Path, run_id: str) -> tuple[Any, ...]:
     return steps(runs, run_id), scores(runs, run_id), {name: value.numpy().tobytes() for name, value in final.items()}
 
 
-def meet(runs: Path, n: int, mode: str, *, control: str = "") -> tuple[int, str]:
+def meet(runs: Path, n: int, mode: str, *, control: str = "", thread: str = "") -> tuple[int, str]:
     """A life of a new run that meets a fault: its exit code, and the report of what was met."""
-    plan = Plan(n, mode, runs.with_suffix(".report"))
+    plan = Plan(n, mode, runs.with_suffix(".report"), thread)
     trainer = FaultyTrainer(runs, plan, control=control)
     code = trainer.wait()
     report = plan.report.read_text() if plan.report.exists() else ""
@@ -218,9 +244,9 @@ def recover(runs: Path, run_id: str, calm: tuple[Path, str], *, is_over: bool) -
     assert not kinds & {"checkpoint-damaged", "checkpoint-skipped", "checkpoint-fallback"}
 
 
-def survive(runs: Path, n: int, mode: str, calm: tuple[Path, str], *, control: str = "") -> str:
+def survive(runs: Path, n: int, mode: str, calm: tuple[Path, str], *, control: str = "", thread: str = "") -> str:
     """One fault, what it left, and the way back; the report, which says "passed" where the call was never reached."""
-    code, report = meet(runs, n, mode, control=control)
+    code, report = meet(runs, n, mode, control=control, thread=thread)
     if "reached" in report:
         run_id = newest_run(runs)
         look(runs, run_id, calm)
@@ -228,12 +254,14 @@ def survive(runs: Path, n: int, mode: str, calm: tuple[Path, str], *, control: s
     return report
 
 
-def every(tmp_path: Path, mode: str, calm: tuple[Path, str], *, stride: int = 1, control: str = "") -> int:
+def every(
+    tmp_path: Path, mode: str, calm: tuple[Path, str], *, stride: int = 1, control: str = "", thread: str = ""
+) -> int:
     """Meet the n-th call of a mode for n = 1, 1 + stride, … until a cycle passes without it; how many there are."""
     for n in itertools.count(1, stride):
         runs = tmp_path / f"runs{n}"
         try:
-            report = survive(runs, n, mode, calm, control=control)
+            report = survive(runs, n, mode, calm, control=control, thread=thread)
         except BaseException as error:
             said = runs.with_suffix(".report")
             raise AssertionError(f"{mode}, {said.read_text() if said.exists() else n}: {error}") from error
@@ -249,7 +277,7 @@ def every(tmp_path: Path, mode: str, calm: tuple[Path, str], *, stride: int = 1,
 FEWEST = {TORN: 4, CUT_BYTES: 15, CUT_NAMES: 15}
 """Points that a mode has at least, so that a watch that sees nothing does not pass; of the others FEWEST_POINTS."""
 
-QUICK = {KILL: 14, TORN: 2, CUT_NAMES: 12, NO_SPACE: 30}
+QUICK = {KILL: 20, CUT_NAMES: 20, NO_SPACE: 45}
 """For the default suite: every how many-th call of a mode is met."""
 
 
@@ -271,6 +299,30 @@ def test_a_fault_at_every_call_of_a_cycle_loses_nothing(tmp_path: Path, calm: tu
     assert every(tmp_path, mode, calm, stride=COUNTED.get(mode, 1)) >= FEWEST.get(mode, FEWEST_POINTS)
 
 
+@pytest.mark.timeout(300)
+def test_a_kill_at_some_calls_of_the_thread_that_writes_behind_loses_nothing(
+    tmp_path: Path, calm: tuple[Path, str]
+) -> None:
+    assert every(tmp_path, KILL, calm, stride=20, thread=THREAD) >= FEWEST_POINTS
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", [*ENDING, *RAISING])
+def test_a_fault_at_every_call_of_the_thread_that_writes_behind_loses_nothing(
+    tmp_path: Path, calm: tuple[Path, str], mode: str
+) -> None:
+    points = every(tmp_path, mode, calm, stride=COUNTED.get(mode, 1), thread=THREAD)
+    assert points >= FEWEST.get(mode, FEWEST_POINTS)
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(900)
+def test_a_row_before_its_file_is_noticed_behind_too(tmp_path: Path, calm: tuple[Path, str]) -> None:
+    with pytest.raises(AssertionError, match="announced"):
+        every(tmp_path, KILL, calm, control="row first", thread=THREAD)
+
+
 def assert_noticed(tmp_path: Path, calm: tuple[Path, str], control: str, mode: str, words: str) -> None:
     """A negative control: the same look at the same points finds the broken way out."""
     with pytest.raises(AssertionError, match=words):
@@ -282,7 +334,8 @@ def test_writing_in_place_is_noticed_by_a_torn_write(tmp_path: Path, calm: tuple
     assert_noticed(tmp_path, calm, "in place", TORN, "is not the newest on the disk")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.reliability
+@pytest.mark.timeout(900)
 def test_writing_without_fsync_is_noticed_by_a_power_cut(tmp_path: Path, calm: tuple[Path, str]) -> None:
     assert_noticed(tmp_path, calm, "without fsync", CUT_BYTES, "is not the newest on the disk")
 

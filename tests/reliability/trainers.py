@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from torch import Tensor
 
-from tests.reliability import hanging, losing
+from tests.reliability import hanging, losing, measuring
 from trainer import checkpoint
 from trainer.config import PretrainConfig
 from trainer.paths import checkpoint_dir
@@ -39,7 +39,7 @@ TINY = {
 WAIT_SECONDS = 90
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["trainer.run", "trainer.pretrain", "trainer.evaluate"])
+_context.set_forkserver_preload(["trainer.run", "trainer.pretrain", "trainer.evaluate", "trainer.benchmark.job"])
 
 
 def options(**changes: str | bool) -> list[str]:
@@ -110,6 +110,7 @@ _CONTROLS = (
     }
     | hanging.CONTROLS
     | losing.CONTROLS
+    | measuring.CONTROLS
 )
 
 

@@ -8,6 +8,9 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from simclr_tui.app import DashboardApp
+from simclr_tui.screens.apply_benchmark import ApplyScreen
+from simclr_tui.screens.benchmark import BenchmarkScreen
+from simclr_tui.screens.benchmark_form import BenchmarkForm
 from simclr_tui.screens.confirm import ConfirmScreen
 from simclr_tui.screens.evaluate import EvaluateScreen
 from simclr_tui.screens.help import HelpScreen, bindings_of
@@ -247,12 +250,13 @@ def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
 
 async def test_help_lists_every_key_with_what_it_does(runs: Path) -> None:
     app = DashboardApp(runs)
-    async with app.run_test(size=(120, 120)) as pilot:
+    async with app.run_test(size=(120, 160)) as pilot:
         await wait_for_text(pilot, "no run yet")
         await pilot.press("question_mark")
         await wait_for_text(pilot, "esc closes")
         text = screen_text(app)
-        for owner in (MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp):
+        benchmarks = (BenchmarkScreen, BenchmarkForm, ApplyScreen)
+        for owner in (MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp, *benchmarks):
             for binding in bindings_of(owner.BINDINGS):
                 assert binding.tooltip in text, binding.id
         await pilot.press("question_mark")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.curves import CurveReader
+from simclr_tui.drawn import SIGNS, Drawn, Stretch, View
 from simclr_tui.model import Curves, RunRow, Turn
-from simclr_tui.panels import PANELS, SIGNS, Drawn, Stretch, View, accuracy_panel, device_panel, knn_panel, loss_panel
+from simclr_tui.panels import PANELS, accuracy_panel, device_panel, knn_panel, loss_panel
 from simclr_tui.panels import step_time_panel as step_panel
 from simclr_tui.theme import RUN_COLOURS
 from tests.simclr_tui.support import STEPS_PER_EPOCH
@@ -51,6 +52,24 @@ def test_x_is_in_epochs_or_in_steps(drawn: dict[str, Drawn]) -> None:
     assert (epochs.x_range[1], steps.x_range[1]) == (15, 345)
     assert steps.lines[0].samples[-1].x == 345
     assert epochs.lines[0].samples[-1].x == pytest.approx(345 / STEPS_PER_EPOCH)
+
+
+def test_samples_are_made_once_for_what_was_read_and_anew_for_what_is_looked_at_otherwise(
+    drawn: dict[str, Drawn],
+) -> None:
+    one, steps = drawn["done"], View(by_epoch=False)
+    again = replace(one)  # the board makes such a record at every poll
+    assert again.samples("loss", VIEW) is one.samples("loss", VIEW)
+    assert again.smoothed("loss", VIEW, 1.0, 2.0) is one.smoothed("loss", VIEW, 1.0, 2.0)
+    assert one.smoothed("loss", VIEW, 1.0, 2.0) != one.smoothed("loss", VIEW, 1.0, 3.0)
+    by_epoch = one.samples("loss", VIEW)
+    assert [s.x for s in one.samples("loss", steps)] == pytest.approx([s.x * STEPS_PER_EPOCH for s in by_epoch])
+    assert one.samples("loss", VIEW) == by_epoch
+    assert one.samples("loss", VIEW) != one.samples("acc_top1", VIEW)
+    assert one.samples("loss", VIEW, 100)[0].value == pytest.approx(100 * by_epoch[0].value)
+    longer = replace(one.curves, steps={"loss": one.curves.steps["loss"][:3]})
+    assert len(Drawn(one.row, longer).samples("loss", VIEW)) == 3
+    assert longer == replace(longer), "what is kept makes no difference"
 
 
 def test_marked_runs_are_overlaid_in_their_own_colour_and_sign(drawn: dict[str, Drawn]) -> None:

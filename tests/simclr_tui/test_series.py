@@ -80,6 +80,29 @@ def test_reduction_loses_no_spike() -> None:
     assert max(sample.high for sample in reduced.values()) == 99.0
 
 
+@given(
+    xs=st.lists(st.floats(0, 1000), min_size=1, max_size=60),
+    ends=st.tuples(st.floats(0, 400), st.floats(0, 1200)),
+    size=st.integers(1, 90),
+    log=st.booleans(),
+)
+def test_reduction_puts_each_sample_where_the_scale_has_it(
+    xs: list[float], ends: tuple[float, float], size: int, log: bool
+) -> None:
+    scale = Scale(*ends, size, log)
+    samples = [Sample(x, n - 0.5, n + 0.25, float(n)) for n, x in enumerate(sorted(xs))]
+    groups = {column: [s for s in samples if scale.clamped(s.x) == column] for column in map(scale.clamped, xs)}
+    assert reduce(samples, scale) == {
+        column: Sample(
+            group[-1].x,
+            min(s.low for s in group),
+            max(s.high for s in group),
+            pytest.approx(sum(s.value for s in group) / len(group)),  # type: ignore[arg-type]
+        )
+        for column, group in groups.items()
+    }
+
+
 def test_one_spike_does_not_set_the_upper_bound() -> None:
     assert upper_bound([Sample.at(0, 800.0)] + [Sample.at(x, 140.0) for x in range(1, 8)]) == 140.0
     assert upper_bound([Sample.at(x, float(x)) for x in range(101)]) == 95.0

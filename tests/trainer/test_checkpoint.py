@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from trainer import checkpoint
+from trainer.anatomy import EpochSums
 from trainer.errors import DataError
 from trainer.payload import check_fit
 from trainer.seal import sealed
@@ -431,6 +432,10 @@ JUNK = {
     "sparse weights": content(2) | {"model": {"w": torch.eye(3).to_sparse()}},
     "a clock of other hands": content(2) | {"clock": {"trained": 1.0}},
     "a clock that says nan": content(2) | {"clock": {"trained": float("nan"), "epoch": 0.0, "aside": 0.0}},
+    "a clock with parts of nothing": content(2) | {"clock": content(2)["clock"] | {"parts": {"lunch": 1.0}}},
+    "a clock whose parts are none": content(2) | {"clock": content(2)["clock"] | {"parts": None}},
+    "a clock with a part that says nan": content(2)
+    | {"clock": content(2)["clock"] | {"parts": EpochSums().to_state() | {"wait": float("nan")}}},
     "no average": content(2) | {"ema": None},
 }
 

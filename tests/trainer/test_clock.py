@@ -29,6 +29,16 @@ def test_evaluation_is_part_of_the_epoch_and_not_of_training() -> None:
     assert clock.trained_seconds > 10
 
 
+def test_a_checkpoint_that_is_being_written_keeps_its_own_time_aside() -> None:
+    clock = RunClock(aside=1)
+    with clock.aside():
+        time.sleep(0.05)
+        state = clock.to_state()
+        assert clock.train_seconds == pytest.approx(state["epoch"] - state["aside"], abs=0.01)
+    assert 1.05 <= state["aside"] < 1.2
+    assert RunClock(**state).train_seconds == pytest.approx(state["epoch"] - state["aside"], abs=0.01)
+
+
 def test_time_aside_counts_where_the_work_was_given_up() -> None:
     clock = RunClock()
     with pytest.raises(KeyError), clock.aside():

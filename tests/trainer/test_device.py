@@ -103,7 +103,7 @@ def test_another_library_is_told_and_recorded_with_its_step_and_the_run_goes_on(
     machine = prepare(device="cpu", threads=1)
     job = make_job(store, runs, fingerprint(machine) | {"torch": "2.11.0"})
     store.append(job.run.id, [step_row(step) for step in range(1, 48)])
-    exactness = _record_exactness(job, machine, 10)
+    exactness = _record_exactness(job, machine, 10, "eager")
     words = f"torch 2.11.0 → {torch.__version__}"
     run = store.run(job.run.id)
     assert run.exactness == f"not promised: from step 11 on {words}"
@@ -114,19 +114,19 @@ def test_another_library_is_told_and_recorded_with_its_step_and_the_run_goes_on(
     assert (event.kind, event.level, event.step) == ("exactness", "warning", 10)
     assert words in event.message
     again = dataclasses.replace(job, run=run)
-    assert _record_exactness(again, machine, 10) == exactness
+    assert _record_exactness(again, machine, 10, "eager") == exactness
     assert store.events(run_id=job.run.id)[-1] == event
 
 
 def test_what_a_run_with_steps_behind_it_ran_on_is_not_made_up(store: RunStore, runs: Path) -> None:
     machine = prepare(device="cpu", threads=1)
-    assert _record_exactness(make_job(store, runs, None), machine, 0).verdict() == "promised"
-    rebuilt = _record_exactness(make_job(store, runs, None), machine, 120)
+    assert _record_exactness(make_job(store, runs, None), machine, 0, "eager").verdict() == "promised"
+    rebuilt = _record_exactness(make_job(store, runs, None), machine, 120, "eager")
     assert rebuilt.verdict() == "not promised: from step 121 on what it ran on before is not recorded"
     fork = make_job(store, runs, None)
     store.update_run(fork.run.id, parent_run_id="parent", parent_step=120)
     fork = dataclasses.replace(fork, run=store.run(fork.run.id))
-    assert _record_exactness(fork, machine, 120).verdict() == "promised"
+    assert _record_exactness(fork, machine, 120, "eager").verdict() == "promised"
 
 
 def test_a_run_does_not_wander_from_a_gpu_that_is_gone_to_the_cpu_by_itself(store: RunStore, runs: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_run_does_not_wander_from_a_gpu_that_is_gone_to_the_cpu_by_itself(stor
     with pytest.raises(ConfigError, match="the GPU that a began on is not there; give --device cpu to go on so"):
         _refuse_another_kind_of_device(job, PretrainConfig(device="auto"), machine)
     _refuse_another_kind_of_device(job, PretrainConfig(device="cpu"), machine)
-    _record_exactness(job, machine, 0)
+    _record_exactness(job, machine, 0, "eager")
     assert "device H100" in (store.run(job.run.id).exactness or "")
 
 

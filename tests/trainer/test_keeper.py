@@ -55,10 +55,10 @@ def test_only_a_better_score_is_worth_a_checkpoint_of_its_own(store: RunStore, r
     assert keeper.is_better(0.1)
     assert not keeper.is_better(None)
     save(keeper, 1, "best", knn=0.5)
-    keeper._cost_seconds = 0.0
+    keeper._writing_seconds = 0.0
     assert not keeper.is_better(0.5)
     assert keeper.is_better(0.6)
-    keeper._cost_seconds = 1000.0
+    keeper._writing_seconds = 1000.0
     assert not keeper.is_better(0.6)
 
 

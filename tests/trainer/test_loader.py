@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from trainer.config import PretrainConfig
 from trainer.data import load
 from trainer.device import prepare
 from trainer.loader import ViewLoader
+from trainer.parts import AUGMENTATION, COPY, HOST_AUGMENTATION
 from trainer.randomness import permutation, uniforms
 
 COUNT, SIDE = 23, 16
@@ -93,6 +96,44 @@ def test_an_epoch_is_the_same_with_any_number_of_workers_and_any_cache(make_load
         assert same(all_views(make_loader(cache="vram"), 3), alone)
 
 
+@pytest.mark.parametrize("same_on_batch", [False, True])
+def test_fused_views_are_the_same_bits_with_any_workers_and_cache(make_loader: Make, same_on_batch: bool) -> None:
+    """In their epochs, from any batch on, by their numbers, and in validation, whose draws are no epoch's."""
+    settings = {"augment": "fused", "same_on_batch": same_on_batch, "drop_last": False}
+    alone = make_loader(cache="none", **settings)
+    whole = all_views(alone, 3)
+    fixed = [alone.views(batch) for batch in alone.fixed_views(7, drop_last=False)]
+    assert len(whole) == 5
+    for cache, workers in (("ram", 2), ("vram", 0)):
+        loader = make_loader(workers, cache=cache, **settings)
+        assert same(all_views(loader, 3), whole)
+        assert same(all_views(loader, 3, first=2), whole[2:])
+        assert same([loader.views(batch) for batch in loader.fixed_views(7, drop_last=False)], fixed)
+        assert not same(all_views(loader, 2), whole)
+        assert loader.shares_parameters() is same_on_batch
+    order_N, table_NVK = loader.epoch_tables(3)
+    chosen = [loader.fused_views(order_N[k * 5 : k * 5 + 5], table_NVK) for k in range(5)]
+    assert same(chosen, whole)
+
+
+def test_with_tables_on_the_device_a_batch_is_numbers_and_nothing_is_gathered_for_it(make_loader: Make) -> None:
+    """A graph gathers by itself, and what was gathered for it would be thrown away."""
+    loader = make_loader(augment="fused", cache="vram")
+    order_N, table_NVK = loader.epoch_tables(2)
+    batches = list(loader.epoch(2))
+    assert torch.equal(torch.cat([batch.images for batch in batches]), order_N[: 5 * len(batches)])
+    assert {batch.images.untyped_storage().data_ptr() for batch in batches} == {order_N.untyped_storage().data_ptr()}
+    assert all(batch.draws is table_NVK for batch in batches)
+
+
+def test_fused_views_are_the_kornia_ones(make_loader: Make) -> None:
+    """The same draws, to rounding; those of another seed are others."""
+    fused, kornia = (all_views(make_loader(augment=augment, cache="vram"), 1) for augment in ("fused", "kornia"))
+    assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(fused, kornia, strict=True))
+    others = all_views(make_loader(augment="kornia", seed=1), 1)
+    assert not any(torch.allclose(one, other, atol=1e-2) for one, other in zip(fused, others, strict=True))
+
+
 @pytest.mark.parametrize("augment", ["kornia", "torchvision"])
 def test_an_epoch_can_begin_at_any_batch(make_loader: Make, augment: str) -> None:
     loader = make_loader(workers=2, augment=augment)
@@ -143,11 +184,14 @@ def test_the_draws_of_two_views_are_those_that_runs_began_with(make_loader: Make
     digest = hashlib.sha256()
     uniforms_NVK = uniforms(7, 2, COUNT, 2, UNIFORMS_PER_VIEW)
     recipe = AugmentRecipe.from_config(PretrainConfig(image_size=SIDE))
-    for number, batch in enumerate(make_loader(seed=7).epoch(2)):
+    loader = make_loader(seed=7)
+    for number, batch in enumerate(loader.epoch(2)):
         chosen = permutation(7, 2, COUNT)[number * 5 : number * 5 + 5]
         expected = draw_parameters(view_major(uniforms_NVK[chosen]), recipe, SIDE, SIDE)
+        assert batch.draws is not None
+        drawn = loader._parameters(batch.draws)
         for name in ("order", "flip", "jitter", "grayscale", "brightness"):
-            found = getattr(batch.parameters, name)
+            found = getattr(drawn, name)
             assert torch.equal(found, getattr(expected, name))
             digest.update(found.numpy().tobytes())
     assert digest.hexdigest() == "d00b8b8623af62712aa423e2e549108efb21b97abc2422f6a37783d54e02ce92"
@@ -171,7 +215,7 @@ def numbers_of(views: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("augment", "workers", "cache"),
     [("kornia", 0, "ram"), ("kornia", 2, "ram"), ("kornia", 0, "vram"), ("torchvision", 0, "ram"),
-     ("torchvision", 2, "none")],
+     ("torchvision", 2, "none"), ("fused", 0, "vram"), ("fused", 2, "ram")],
 )  # fmt: skip
 def test_each_image_comes_with_its_own_label_once_a_batch_however_many_views(
     make_loader: Make, augment: str, workers: int, cache: str, views: int
@@ -209,7 +253,8 @@ def test_labels_match_the_images_of_a_data_set_in_every_cache(cache: str, worker
     seen = []
     for batch in loader.epoch(1):
         assert batch.labels is not None
-        assert batch.labels.tolist() == [label_of[image.numpy().tobytes()] for image in batch.images]
+        images = batch.images if loader._resident is None else loader._resident[batch.images]
+        assert batch.labels.tolist() == [label_of[image.numpy().tobytes()] for image in images]
         seen += batch.labels.tolist()
     assert len(seen) == 35  # 40 are trained on
     loader.close()
@@ -260,6 +305,27 @@ def test_a_folder_that_lies_class_by_class_is_validated_in_mixed_batches(make_lo
     for batch in make_loader(labels=by_class).fixed_views(7, drop_last=True):
         assert batch.labels is not None
         assert set(batch.labels.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("augment", "workers"), [("torchvision", 0), ("torchvision", 1), ("kornia", 0)])
+def test_what_the_loader_itself_augments_is_told_as_its_own_part(make_loader: Make, augment: str, workers: int) -> None:
+    """Without workers torchvision works in this process; what a step makes of a batch is the step's, draws included."""
+    of_loader: list[str] = []
+    of_step: list[str] = []
+
+    @contextmanager
+    def part(name: str, entered: list[str] = of_loader) -> Iterator[None]:
+        entered.append(name)
+        yield
+
+    loader = make_loader(workers, augment=augment)
+    for batch in loader.epoch(1, part=part):
+        loader.views(batch, partial(part, entered=of_step))
+    by_loader = augment == "torchvision"
+    assert of_loader == ([HOST_AUGMENTATION] * (COUNT // 5) if by_loader and not workers else [])
+    assert of_step == ([COPY] if by_loader else [COPY, AUGMENTATION]) * (COUNT // 5)
+    assert len(list(loader.fixed_views(7, drop_last=True))) == 3
+    assert len(of_loader) in (0, COUNT // 5), "validation is none of the epoch's augmentation"
 
 
 def test_the_global_generator_is_left_alone(images: Images, make_loader: Make) -> None:

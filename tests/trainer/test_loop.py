@@ -16,14 +16,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.trainer.test_loss_supcon import equation_2
 from trainer import loop
+from trainer.anatomy import EpochSums
+from trainer.background_save import Saver
 from trainer.clock import RunClock
 from trainer.config import PretrainConfig
 from trainer.device import prepare
+from trainer.epoch_timer import EpochTimer
 from trainer.errors import NonFiniteError
 from trainer.guard import FiniteGuard
 from trainer.model import build_model
 from trainer.optim import averaged_model, build_optimizer
 from trainer.step import TrainState, train_step
+from trainer.timing import DeviceClock
 
 N = 6
 LABELS = torch.tensor([0, 1, 2, 0, 1, -1])
@@ -277,12 +281,14 @@ def test_weights_that_overflowed_are_named_and_never_saved() -> None:
     told: list[tuple[str, int]] = []
     training = SimpleNamespace(
         recorder=SimpleNamespace(flush=lambda **_: None, all_committed=True),
-        keeper=SimpleNamespace(save=lambda payload, **_: saved.append(payload)),
+        timer=EpochTimer(DeviceClock(prepare(device="cpu", threads=1)), EpochSums()),
         job=SimpleNamespace(
             control=SimpleNamespace(phase=lambda _: nullcontext()),
             event=lambda kind, _message, *, level, step: told.append((f"{level}: {kind}", step)),
         ),
     )
+    keeper = SimpleNamespace(save=lambda payload, **_: saved.append(payload))
+    training.saver = Saver(keeper, training.job, in_background=False, shares_cores=True)  # type: ignore[arg-type]
     weights = torch.tensor([1.0, 2.0])
     state = SimpleNamespace(step=7, clock=RunClock(), payload=lambda: {"model": {"w": weights}})
     loop._write(training, state, 1, "interval", None)  # type: ignore[arg-type]
@@ -292,3 +298,29 @@ def test_weights_that_overflowed_are_named_and_never_saved() -> None:
         loop._write(training, state, 1, "interval", None)  # type: ignore[arg-type]
     assert len(saved) == 1
     assert told == [("error: non-finite", 7)]
+
+
+@pytest.mark.parametrize("may_begin", [True, False])
+def test_what_is_due_while_a_checkpoint_is_written_waits_and_leaves_the_keeper_alone(
+    monkeypatch: pytest.MonkeyPatch, may_begin: bool
+) -> None:
+    saved: list[str] = []
+    monkeypatch.setattr(loop, "_save", lambda _training, _state, _epoch, reason, *_: saved.append(reason))
+    monkeypatch.setattr(loop, "_measure", lambda *_: {"knn_top1": 0.5})
+    monkeypatch.setattr(loop, "_insist", lambda *_: None)
+    monkeypatch.setattr(loop, "_show_progress", lambda *_: None)
+    training: Any = SimpleNamespace(
+        config=SimpleNamespace(epochs=9),
+        recorder=SimpleNamespace(due=False),
+        timer=SimpleNamespace(end_epoch=lambda _: None),
+        health=SimpleNamespace(judge=lambda **_: None),
+        job=SimpleNamespace(control=SimpleNamespace(intent=lambda: None, take_save=lambda: False)),
+        # Without is_better: while a thread writes, the keeper is its own alone.
+        keeper=SimpleNamespace(due=True, is_milestone=lambda _: False),
+        saver=SimpleNamespace(look=lambda: None, may_begin=may_begin, is_better=lambda score: score == 0.5),
+    )
+    clock = SimpleNamespace(next_epoch=lambda _: None)
+    state: Any = SimpleNamespace(step=3, clock=clock, guard=SimpleNamespace(has_tripped=False))
+    loop._between_steps(training, state, 1)
+    loop._close_epoch(training, state, 1)
+    assert saved == (["interval", "best"] if may_begin else [])

@@ -14,7 +14,10 @@ from trainer.optim import (
     build_optimizer,
     clip_gradients,
     grad_norm,
+    make_capturable,
+    make_plain,
     parameter_groups,
+    plain_state,
     set_learning_rate,
 )
 from trainer.schedule import learning_rate
@@ -210,6 +213,30 @@ def test_a_rate_that_is_a_tensor_is_changed_in_place() -> None:
     set_learning_rate(optimizer, 0.25)
     assert optimizer.param_groups[0]["lr"] is kept
     assert kept.item() == 0.25
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lars"])
+def test_a_capturable_optimiser_takes_the_same_steps_and_saves_the_same_state(optimizer: str) -> None:
+    """Bit for bit; LARS multiplies by its rate apart, so that its last bit may be another one."""
+    settings = config(optimizer=optimizer, learning_rate=1e-2, decay_norm_and_bias=False)
+    models = [small_model(), small_model()]
+    plain, capturable = (build_optimizer(model, settings) for model in models)
+    make_capturable(capturable, torch.device("cpu"))
+    rates = [group["lr"] for group in capturable.param_groups]
+    for number in range(1, 6):
+        for model, update in zip(models, (plain, capturable), strict=True):
+            give_gradients(model, number)
+            set_learning_rate(update, number / 300)
+            update.step()
+    assert all(group["lr"] is rate for group, rate in zip(capturable.param_groups, rates, strict=True))
+    saved = plain_state(capturable, 5 / 300)
+    assert saved["param_groups"] == plain.state_dict()["param_groups"]
+    rtol, atol = (1e-5, 1e-7) if optimizer == "lars" else (0.0, 0.0)
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
+    make_plain(capturable)
+    assert [group["lr"] for group in capturable.param_groups] == [5 / 300] * 2
+    assert not any(group.get("capturable") for group in capturable.param_groups)
 
 
 def test_the_gradient_norm_is_that_of_all_gradients_together() -> None:

@@ -217,6 +217,7 @@ PAPER = {
 NAMED_DEVIATIONS = {"precision", "channels_last", "augment", "deterministic"}
 RECIPES = {
     "stl10": (TUTORIAL, NAMED_DEVIATIONS),
+    "stl10-fast": (TUTORIAL, NAMED_DEVIATIONS),
     "stl10-ce": (TUTORIAL_BASELINE, NAMED_DEVIATIONS),
     "cifar10-supcontrast": (SUPCONTRAST_SIMCLR, NAMED_DEVIATIONS | {"schedule"}),
     "cifar10-supcon": (SUPCONTRAST_SUPCON, NAMED_DEVIATIONS | {"schedule"}),
@@ -247,6 +248,12 @@ def test_stl10_is_the_tutorials_recipe_but_for_the_deviations_that_it_names() ->
     differing = {name for name, value in TUTORIAL.items() if getattr(config, name) != value}
     assert differing == NAMED_DEVIATIONS
     assert set(preset.deviations) == NAMED_DEVIATIONS
+
+
+def test_the_fast_preset_is_the_same_recipe_by_another_way() -> None:
+    slow, fast = load_preset("stl10").config(), load_preset("stl10-fast").config()
+    differing = {name: getattr(fast, name) for name in SETTINGS if getattr(slow, name) != getattr(fast, name)}
+    assert differing == {"cache": "vram", "num_workers": 0, "augment": "fused"}
 
 
 def test_cifar10_is_the_same_recipe_at_32_pixels() -> None:

@@ -2,18 +2,22 @@
 
 import math
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.trainer.test_store import make_run, step_row
 from trainer.device import prepare
 from trainer.errors import NonFiniteError
 from trainer.exactness import Exactness
 from trainer.recorder import METRICS, Recorder, StepRecord
+from trainer.ring import RING_STEPS, MetricsRing
 from trainer.store import RunStore
 from trainer.timing import DeviceClock
+from trainer.transfer import Transfer
 
 
 @pytest.fixture
@@ -158,3 +162,102 @@ def test_a_step_says_how_long_it_took(store: RunStore, clock: DeviceClock) -> No
     row: dict[str, Any] = store.steps(run_id)[0]
     assert 0.05 <= row["t_batch"] <= around
     assert isinstance(store.connection, sqlite3.Connection)
+
+
+class Slow(Transfer):
+    """A copy that takes what is there when it begins, as CUDA's does, and is under way until it is told to arrive."""
+
+    under_way: "list[Slow]"
+
+    def __init__(self, rows: Sequence[Tensor]) -> None:
+        super().__init__(rows)
+        self.arrived = False
+        self.was_waited_for = False
+        Slow.under_way.append(self)
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.arrived
+
+    def values(self) -> list[list[float]]:
+        self.was_waited_for |= not self.arrived
+        return super().values()
+
+
+def stored(store: RunStore, run_id: str) -> list[tuple[int, float]]:
+    """Steps and losses of the rows."""
+    return [(row["step"], row["loss"]) for row in store.steps(run_id)]
+
+
+def test_a_flush_commits_what_has_come_and_waits_for_nothing(store: RunStore, clock: DeviceClock) -> None:
+    run_id = make_run(store)
+    Slow.under_way = []
+    recorder = Recorder(store, run_id, clock, resumed_after=0, transfer=Slow)
+    for step in (1, 2):
+        recorder.add(record(clock, step, loss=float(step)))
+    recorder.flush(trained_seconds=0)
+    assert stored(store, run_id) == []
+    assert not recorder.all_committed
+    recorder.add(record(clock, 3, loss=3.0))
+    Slow.under_way[0].arrived = True
+    recorder.flush(trained_seconds=0)
+    assert stored(store, run_id) == [(1, 1.0), (2, 2.0)]
+    assert recorder.recent_loss == 1.5
+    recorder.flush(trained_seconds=0)
+    assert len(Slow.under_way) == 2
+    assert not any(copied.was_waited_for for copied in Slow.under_way)
+    recorder.flush(trained_seconds=0, retry=True)
+    assert stored(store, run_id) == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert recorder.all_committed
+    assert [copied.was_waited_for for copied in Slow.under_way] == [False, True]
+
+
+def test_a_later_copy_that_comes_first_does_not_overtake(store: RunStore, clock: DeviceClock) -> None:
+    run_id = make_run(store)
+    Slow.under_way = []
+    recorder = Recorder(store, run_id, clock, resumed_after=0, transfer=Slow)
+    for step in (1, 2):
+        recorder.add(record(clock, step, loss=float(step)))
+        recorder.flush(trained_seconds=0)
+    Slow.under_way[1].arrived = True
+    recorder.flush(trained_seconds=0)
+    assert stored(store, run_id) == []
+    Slow.under_way[0].arrived = True
+    recorder.flush(trained_seconds=0)
+    assert stored(store, run_id) == [(1, 1.0), (2, 2.0)]
+
+
+def test_a_bad_figure_that_comes_late_ends_the_run_and_what_came_after_it_is_no_step(
+    store: RunStore, clock: DeviceClock
+) -> None:
+    run_id = make_run(store)
+    Slow.under_way = []
+    recorder = Recorder(store, run_id, clock, resumed_after=0, transfer=Slow)
+    for step, loss in ((1, 1.0), (2, math.nan), (3, 3.0), (4, 4.0)):
+        recorder.add(record(clock, step, loss))
+        if step in (2, 3):
+            recorder.flush(trained_seconds=0)
+    Slow.under_way[0].arrived = True
+    with pytest.raises(NonFiniteError, match="at step 2"):
+        recorder.flush(trained_seconds=0)
+    assert stored(store, run_id) == [(1, 1.0), (2, None)]
+    assert recorder.all_committed
+
+
+@pytest.mark.parametrize("is_read_in_time", [True, False])
+def test_rows_of_a_ring_are_stored_once_each_and_in_order_however_rarely_it_is_flushed(
+    store: RunStore, clock: DeviceClock, is_read_in_time: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four times round the ring between two flushes; the negative control does not read before it comes round."""
+    run_id = make_run(store)
+    monkeypatch.setattr("trainer.recorder.RING_STEPS", 8 if is_read_in_time else 1000)
+    recorder = Recorder(store, run_id, clock, resumed_after=0)
+    ring = MetricsRing(len(METRICS), torch.device("cpu"), 8)
+    for step in range(1, 33):
+        ring.write(torch.full((5,), float(step)))
+        span = clock.begin()
+        clock.end(span)
+        recorder.add(StepRecord(step, 1, ring.latest(), 1e-3, 0.0, span))
+    recorder.flush(trained_seconds=0)
+    assert (stored(store, run_id) == [(step, float(step)) for step in range(1, 33)]) == is_read_in_time
+    assert RING_STEPS >= 512

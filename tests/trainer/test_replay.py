@@ -152,6 +152,22 @@ def test_the_report_for_people_has_figures_layers_gradients_and_views(
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
+def test_it_is_said_that_steps_of_another_mode_need_not_agree_in_their_last_digits(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, run_id = finished
+    shutil.copytree(runs, tmp_path / "runs")
+    store = RunStore.open(tmp_path / "runs")
+    facts = json.loads(store.run(run_id).fingerprint or "")
+    assert facts["step_mode"] == "eager"
+    assert [event.kind for event in store.events(run_id=run_id)].count("step-mode") == 1
+    store.update_run(run_id, fingerprint=json.dumps(facts | {"step_mode": "graph"}))
+    store.close()
+    words = "last digits may differ: steps of the run are of mode graph, these are eager"
+    assert words in take(capsys, tmp_path / "runs", run_id, 13)[1]
+    assert words not in take(capsys, runs, run_id, 13)[1]
+
+
 def test_a_step_that_was_not_finite_is_not_finite_again_and_its_first_layer_is_named(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,6 +108,18 @@ def test_a_run_is_stalled_after_ten_of_its_median_steps_but_never_before_thirty_
             assert run_state(slow, runs, now=row.lifecycle_at + allowed + 2) == "stalled"
 
 
+@pytest.mark.usefixtures("run")
+def test_a_benchmark_that_loads_for_its_next_turn_is_running(store: RunStore, runs: Path) -> None:
+    row = moving(started(store), phase="loading")
+    with hold(runs):
+        now = row.lifecycle_at + 2
+        assert run_state(dataclasses.replace(row, kind="benchmark", step=4), runs, now=now) == "running"
+        assert run_state(dataclasses.replace(row, kind="benchmark", step=0), runs, now=now) == "starting", (
+            "the first one"
+        )
+        assert run_state(dataclasses.replace(row, step=4), runs, now=now) == "starting", "a run that was resumed"
+
+
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.usefixtures("run")
 def test_silence_stalls_every_phase_but_waiting_and_starting_has_the_most_time(

@@ -23,7 +23,7 @@ from trainer.store.records import (
     Run,
     TrialRow,
 )
-from trainer.store.series import Point, read_series
+from trainer.store.series import Point, read_metric, read_series
 
 LONGEST_ASKED = 240
 """Characters of an id or name that are looked for; no run has a longer one."""
@@ -276,6 +276,17 @@ class StoreReader:
         self._check_process()
         with reading(store_file(self.runs_path)):
             points = read_series(self.connection, run_id, name, first=first, last=last, columns=columns)
+        return self._checked(points, name)
+
+    def metric(self, run_id: str, name: str, *, first: int, last: int, columns: int) -> list[Point]:
+        """A series of `metrics` between two steps, reduced as `read_metric` does; empty where there is none."""
+        self._check_process()
+        with reading(store_file(self.runs_path)):
+            points = read_metric(self.connection, run_id, name, first=first, last=last, columns=columns)
+        return self._checked(points, name)
+
+    def _checked(self, points: list[Point], name: str) -> list[Point]:
+        """Raises StoreError where a series holds what is no number."""
         if not all(
             type(value) in _NUMBER for point in points for value in (point.low, point.high, point.mean, point.last)
         ):

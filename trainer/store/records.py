@@ -233,7 +233,7 @@ class TrialRow(Record):
     """Median of the steps, on the device."""
     t_batch_next: float | None = None
     t_data: float | None = None
-    """Median of what the steps waited for data, on the host."""
+    """Mean of what a step of a whole epoch waits for its batch, on the host."""
     t_data_next: float | None = None
     t_epoch: float | None = None
     """Of a whole epoch, from the steps that were taken."""

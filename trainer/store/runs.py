@@ -11,7 +11,7 @@ from trainer.store.connect import connect_writer, immediate
 from trainer.store.guard import WriteGuard
 from trainer.store.reader import StoreReader
 from trainer.store.records import COMMANDS, LIFECYCLE, PIN_CHECKPOINT, StepRow
-from trainer.store.series import append_steps
+from trainer.store.series import append_steps, refresh_metric
 
 
 class RunStore(StoreReader):
@@ -182,14 +182,15 @@ class RunStore(StoreReader):
                 _insert(connection, "evaluations", {"run_id": run_id, "at": now, **row})
 
     def put_metrics(self, run_id: str, step: int, values: dict[str, float]) -> None:
-        """Write figures of a step by name; a figure made again replaces the older one. Commits.
+        """Write figures of a step by name and bring their buckets up to date. Commits once.
 
-        A value that is not finite is stored as NULL.
+        A figure made again replaces the older one. A value that is not finite is stored as NULL.
         """
         with self._write() as connection:
             for name, value in values.items():
                 row = {"run_id": run_id, "name": name, "step": step, "value": value if math.isfinite(value) else None}
                 _insert(connection, "metrics", row)
+                refresh_metric(connection, run_id, name, step)
 
     def put_artifact(self, row: dict[str, Any]) -> None:
         """Announce a file that an evaluation made; one of the same name replaces the older row. Commits durably."""
