@@ -25,6 +25,10 @@ class Sample(NamedTuple):
         return cls(x, value, value, value)
 
 
+SMALLEST_SPAN = 1e-200
+"""A scale of a shorter range is one of a single value: dividing by it would overflow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """A range of values laid over a number of dots or cells, linear or logarithmic."""
@@ -47,7 +51,7 @@ class Scale:
         if self.log:
             # What is not positive has no logarithm; it belongs below everything that has.
             value, low, high = (math.log10(max(v, 1e-300)) for v in (value, low, high))
-        return (value - low) / (high - low) if high > low else 0.5
+        return (value - low) / (high - low) if high - low > SMALLEST_SPAN else 0.5
 
 
 def nice_step(span: float, count: int) -> float:
@@ -110,7 +114,7 @@ def reduce(samples: Iterable[Sample], scale: Scale) -> dict[int, Sample]:
     """One sample per dot column of a scale, holding the lowest, the highest and the mean value; no spike is lost."""
     found: dict[int, list[Sample]] = {}
     column_of, low, span, last = scale.clamped, scale.low, scale.high - scale.low, scale.size - 1
-    is_plain = not scale.log and span > 0
+    is_plain = not scale.log and span > SMALLEST_SPAN
     for sample in samples:  # some ten thousand of them: what `clamped` does is written out
         column = min(last, max(0, round((sample[0] - low) / span * last))) if is_plain else column_of(sample[0])
         group = found.get(column)
