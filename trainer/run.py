@@ -19,7 +19,7 @@ from typing import NoReturn
 from trainer import supervise
 from trainer.config import PretrainConfig
 from trainer.control import Control, EndRequested, intent_of
-from trainer.device_lock import DeviceLock
+from trainer.device_lock import DeviceLock, let_go_of_all
 from trainer.devices import CPU
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             store.close()
             lock.release()
+            let_go_of_all()
         _check(signals)
         flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
         supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +84,10 @@ def test_the_sweep_ends_in_order_and_leaves_nothing_behind(done: Done) -> None:
     assert row.trained_seconds is not None
     assert row.trained_seconds > 0
     assert not under_way_file(done.store.runs_path, done.run_id).exists()
+    # This process goes on, and others may train on the device again; who has a lock is seen from elsewhere only.
+    ask = "from trainer.device_lock import user_of; print(user_of('cpu'))"
+    seen = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert seen.stdout == "None\n"
 
 
 def test_trials_take_turns_after_a_warm_up_of_each(done: Done) -> None:
