@@ -9,6 +9,7 @@ and is not counted. A mode repeats its bits if every round gave the losses of it
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -21,7 +22,7 @@ import torch
 
 from trainer.config import PretrainConfig
 from trainer.data import load
-from trainer.device import Machine, prepare
+from trainer.device import Machine, prepare_for
 from trainer.loader import ViewLoader
 from trainer.step import new_state, train_step
 from trainer.timing import DeviceClock
@@ -31,13 +32,7 @@ MODES = ("yes", "no")
 
 def settle(config: PretrainConfig, mode: str) -> Machine:
     """Tell torch which kernels it may use; changes the process."""
-    return prepare(
-        device=config.device,
-        threads=config.threads,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        deterministic=mode,
-    )
+    return prepare_for(dataclasses.replace(config, deterministic=mode))
 
 
 def train(

@@ -34,7 +34,7 @@ from trainer.config import PretrainConfig
 from trainer.data import load
 from trainer.data.split import TensorImages
 from trainer.data.stl10 import MappedImages
-from trainer.device import prepare
+from trainer.device import prepare_for
 from trainer.loader import ViewLoader
 from trainer.schedule import learning_rate
 from trainer.step import new_state
@@ -65,13 +65,7 @@ class Ours:
 
     def _settle(self) -> None:
         config = self._config
-        self._machine = prepare(
-            device=config.device,
-            threads=config.threads,
-            precision=config.precision,
-            channels_last=config.channels_last,
-            deterministic=config.deterministic,
-        )
+        self._machine = prepare_for(config)
 
     def _tell(self, kind: str, message: str, *, level: str = "info") -> None:  # noqa: ARG002 (as make_stepper calls it)
         self.told = message

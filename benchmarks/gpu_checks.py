@@ -35,7 +35,7 @@ from benchmarks.side_by_side import Stopwatch, put
 from trainer.config import PretrainConfig
 from trainer.data import load
 from trainer.data.split import TensorImages
-from trainer.device import Machine, prepare
+from trainer.device import Machine, prepare_for
 from trainer.loader import Batch, ViewLoader
 from trainer.step import TrainState, new_state
 from trainer.stepper import Stepper, make_stepper
@@ -43,17 +43,6 @@ from trainer.stepper import Stepper, make_stepper
 ROOT = Path(__file__).resolve().parents[1]
 Result = tuple[bool, str]
 """Whether the proof holds, and what was found in words."""
-
-
-def settle(config: PretrainConfig) -> Machine:
-    """The machine of the settings; changes the process."""
-    return prepare(
-        device=config.device,
-        threads=config.threads,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        deterministic=config.deterministic,
-    )
 
 
 def config_of(options: argparse.Namespace, **settings: Any) -> PretrainConfig:
@@ -76,7 +65,7 @@ def pixels(config: PretrainConfig, batches: int) -> Tensor:
 @contextlib.contextmanager
 def training(config: PretrainConfig, images: Tensor) -> Iterator[tuple[TrainState, ViewLoader, Stepper, Machine]]:
     """The real loader, state and stepper of some settings."""
-    machine = settle(config)
+    machine = prepare_for(config)
     loader = ViewLoader(TensorImages(images), config, machine, workers=config.num_workers)
     state = new_state(config, machine, classes=0, data="")
     told: list[str] = []
@@ -233,7 +222,7 @@ def nvml(options: argparse.Namespace) -> Result:
     """What the sampler tells of the device."""
     from trainer.gpu import make_sampler
 
-    machine = settle(config_of(options))
+    machine = prepare_for(config_of(options))
     said: list[str] = []
     sample = make_sampler(machine.uuid, lambda kind, message: said.append(f"{kind}: {message}")).sample()
     words = ", ".join([*(f"{name} {value}" for name, value in sample.items()), *said])

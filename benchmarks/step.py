@@ -12,6 +12,7 @@ weights; the loss after their steps stands beside them.
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 import time
@@ -28,7 +29,7 @@ from torch import Tensor
 
 from benchmarks.side_by_side import interleaved, timed, write
 from trainer.config import PretrainConfig
-from trainer.device import Machine, prepare
+from trainer.device import Machine, prepare, prepare_for
 from trainer.loader import Batch, ViewLoader
 from trainer.parts import Part, unmeasured
 from trainer.step import TrainState, new_state
@@ -76,13 +77,7 @@ class Rung:
         """Args: the sizes, whether AdamW is fused, and the settings of the rung."""
         began = time.perf_counter()
         self.config = config = settings_of(options, **settings)
-        self.machine = prepare(
-            device=config.device,
-            threads=config.threads,
-            precision=config.precision,
-            channels_last=config.channels_last,
-            deterministic="no",
-        )
+        self.machine = prepare_for(dataclasses.replace(config, deterministic="no"))
         self.state = new_state(config, self.machine, classes=10, data="")
         if not fused:
             unfuse(self.state)

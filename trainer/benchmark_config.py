@@ -1,8 +1,8 @@
 """What a benchmark of settings may be told: the base settings, what is varied, and how long it may take."""
 
 import json
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 from trainer.config import PretrainConfig, check_device
 from trainer.errors import ConfigError
@@ -11,6 +11,13 @@ from trainer.settings import Setting, check_all
 
 FEWEST_ROUNDS = 10
 """Rounds from which on a verdict is given: fewer can't bound a ratio for many trials at once."""
+
+
+def base_json(base: PretrainConfig) -> str:
+    """Settings that all trials share as `BenchmarkConfig.base` keeps them: those that are not the defaults."""
+    usual = PretrainConfig()
+    values: dict[str, Any] = asdict(base)
+    return json.dumps({name: value for name, value in values.items() if value != getattr(usual, name)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

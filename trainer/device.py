@@ -1,6 +1,8 @@
 """The device a run trains on, how exact it is there, and what its bits depend on."""
 
+import contextlib
 import ctypes
+import gc
 import importlib.metadata
 import math
 import os
@@ -14,6 +16,7 @@ from typing import Any
 
 import torch
 
+from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
 
 _PAGES_SECONDS = 60.0
@@ -94,6 +97,17 @@ def prepare(
     return machine
 
 
+def prepare_for(config: PretrainConfig) -> Machine:
+    """Settle the machine settings of a run, as `prepare` does."""
+    return prepare(
+        device=config.device,
+        threads=config.threads,
+        precision=config.precision,
+        channels_last=config.channels_last,
+        deterministic=config.deterministic,
+    )
+
+
 def check_cublas() -> None:
     """Refuse a deterministic run where torch would raise in its first matrix product (notes/randomness of PyTorch).
 
@@ -128,20 +142,35 @@ def _keep_freed_pages() -> None:
 class PageReturner:
     """Gives freed memory back to the system now and then: what an evaluation needed for a moment is not kept for days.
 
-    glibc does so by itself only as long as `mallopt` was not told otherwise. A C library without malloc_trim is left
-    alone. Changes no result.
+    glibc does so by itself only as long as `mallopt` was not told otherwise. Changes no result.
     """
 
     def __init__(self) -> None:
         """The first call gives back at once."""
         self._at = -math.inf
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
     def __call__(self) -> None:
         """Give back, at most once a minute: the pages have to be zeroed when they are asked for again."""
-        if self._trim is not None and time.monotonic() - self._at >= _PAGES_SECONDS:
+        if time.monotonic() - self._at >= _PAGES_SECONDS:
             self._at = time.monotonic()
-            self._trim(0)
+            _trim_heap()
+
+
+def let_go(machine: Machine) -> None:
+    """Give back what was freed, on the device or on a CPU's heap."""
+    gc.collect()
+    if machine.is_cuda:
+        with contextlib.suppress(RuntimeError):  # memory that stays is no reason to fail
+            torch.cuda.empty_cache()
+    else:
+        _trim_heap()
+
+
+def _trim_heap() -> None:
+    """Give freed pages back to the system, where the C library can (malloc_trim(3))."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def choose_device(text: str) -> torch.device:

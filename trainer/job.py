@@ -1,5 +1,6 @@
 """What every job is given: its run, the store, and the ways to be told and to tell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from trainer.errors import StoreError
 from trainer.report import Reporter
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
+
+INSIST_SECONDS = 5.0
+"""From one try to write what must not be left out to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,26 @@ class Job:
             self.store.event(self.run.id, kind, message, level=level, step=step)
         except StoreError as error:
             self.reporter.note(f"{error}, so this is only in the log")
+
+    def insist(self, write: Callable[[], None], say: Callable[[Exception], str]) -> None:
+        """Write what must not be left out. On a full disk wait for space, since going on would lose it.
+
+        Args:
+            write: tries to.
+            say: what is noted where it could not be done, and why.
+
+        Raises:
+            EndRequested: a signal came while waiting.
+        """
+        while True:
+            try:
+                write()
+            except (OSError, StoreError) as error:
+                self.reporter.note(say(error))
+                with self.control.phase("waiting"):
+                    self.control.wait(INSIST_SECONDS)
+            else:
+                return
 
     def warn(self, kind: str, message: str) -> None:
         """Record a warning in the store and say it."""

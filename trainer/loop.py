@@ -27,8 +27,6 @@ from trainer.schedule import learning_rate
 from trainer.step import TrainState
 from trainer.stepper import Stepper
 
-_INSIST_SECONDS = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -212,15 +210,7 @@ def _insist(training: Training, what: str, write: Callable[[], None]) -> None:
     Raises:
         EndRequested: a signal came while waiting; the last checkpoint stands.
     """
-    while True:
-        try:
-            write()
-        except (OSError, StoreError) as error:
-            training.job.reporter.note(f"{what} not written ({error}); training waits, free some space")
-            with training.job.control.phase("waiting"):
-                training.job.control.wait(_INSIST_SECONDS)
-        else:
-            return
+    training.job.insist(write, lambda error: f"{what} not written ({error}); training waits, free some space")
 
 
 def _give_way(training: Training, state: TrainState, epoch: int, intent: Intent) -> None:

@@ -6,7 +6,6 @@ failed allocation harms nothing), then an estimate from the tensors that a step 
 """
 
 import ctypes
-import gc
 import os
 import resource
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from trainer.config import PretrainConfig
-from trainer.device import Machine
+from trainer.device import Machine, let_go
 from trainer.errors import ConfigError, TrainerError
 from trainer.job import Job
 from trainer.objective import objective
@@ -158,17 +157,6 @@ def too_little(
         f"--batch-size: a step of {batch:,} images with {config.views} views each needs more memory than there is "
         f"({had}); {fits}; launch a run with a smaller one, as this one's is never changed by itself"
     )
-
-
-def let_go(machine: Machine) -> None:
-    """Give back what was freed."""
-    gc.collect()
-    if machine.is_cuda:
-        torch.cuda.empty_cache()
-        return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _largest_known(job: Job, config: PretrainConfig) -> str:

@@ -8,7 +8,7 @@ from trainer.background_save import Saver
 from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
-from trainer.device import Machine, fingerprint, prepare
+from trainer.device import Machine, fingerprint, prepare_for
 from trainer.epoch_timer import EpochTimer
 from trainer.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from trainer.evaluate import evaluate_at_end
@@ -39,13 +39,7 @@ def pretrain(job: Job) -> None:
         TrainerError: something that a person can mend.
     """
     config = PretrainConfig.from_json(job.run.config)
-    machine = prepare(
-        device=config.device,
-        threads=config.threads,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        deterministic=config.deterministic,
-    )
+    machine = prepare_for(config)
     monitor = Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse)
     with monitor, closing(RunStore.open(job.runs)) as keepers_store:
         _refuse_another_kind_of_device(job, config, machine)

@@ -20,7 +20,7 @@ from trainer import checkpoint
 from trainer.config import PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
-from trainer.device import Machine, prepare
+from trainer.device import Machine, prepare_for
 from trainer.entry import answer
 from trainer.errors import CheckpointError, ExitCode, NonFiniteError, UsageError
 from trainer.loader import ViewLoader
@@ -123,13 +123,7 @@ def replay(
 
 
 def _machine(config: PretrainConfig, device: str | None) -> Machine:
-    return prepare(
-        device=device or config.device,
-        threads=config.threads,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        deterministic=config.deterministic,
-    )
+    return prepare_for(replace(config, device=device or config.device))
 
 
 def _check_step(run: Run, step: int) -> None:

@@ -1,7 +1,5 @@
 """How a step is run: each operation launched by the host, the whole step replayed as one CUDA graph, or compiled."""
 
-import contextlib
-import gc
 import time
 from typing import Protocol
 
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 from trainer.capture import Capture, CudaCapture
 from trainer.compiled import check_compiler, compile_functions
 from trainer.config import PretrainConfig
-from trainer.device import Machine
+from trainer.device import Machine, let_go
 from trainer.errors import ConfigError, TrainerError
 from trainer.feed import ViewsFeed, make_feed
 from trainer.graph import SAMPLED_EVERY, GraphStepper
@@ -163,7 +161,7 @@ def make_stepper(
     make_plain(state.optimizer)
     _set_rate(state, rate)
     if not obstacle:  # nothing was tried otherwise, and collecting garbage takes longer than an eager step
-        _let_go(state, machine)
+        _forget(state, machine)
     level = "info" if wrong == obstacle else "warning"
     tell("step-mode", f"steps are {_WORDS[EAGER]}: {wrong}", level=level)
     return EagerStepper(state, loader, config, machine)
@@ -252,10 +250,7 @@ def _set_rate(state: TrainState, rate: float) -> None:
     set_learning_rate(state.optimizer, rate)
 
 
-def _let_go(state: TrainState, machine: Machine) -> None:
+def _forget(state: TrainState, machine: Machine) -> None:
     """Give back what a failed attempt took."""
     state.optimizer.zero_grad(set_to_none=True)
-    gc.collect()
-    if machine.is_cuda:
-        with contextlib.suppress(RuntimeError):  # memory that stays is no reason to fail
-            torch.cuda.empty_cache()
+    let_go(machine)

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import dataclasses
-import json
 import subprocess
 import sys
 import time
@@ -17,8 +16,9 @@ from simclr_tui.format import fit
 from simclr_tui.lab.bench import Bench, check_plan
 from simclr_tui.lab.document import document
 from simclr_tui.lab.offer import offer
+from simclr_tui.lab.reader import BenchReader
 from simclr_tui.lab.words import status_words
-from trainer.benchmark_config import BenchmarkConfig
+from trainer.benchmark_config import BenchmarkConfig, base_json
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, TrainerError, UsageError
 from trainer.options import given
@@ -123,13 +123,6 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
     return values | ({"vary": vary} if vary else {})
 
 
-def base_json(base: PretrainConfig) -> str:
-    """The settings that are not the defaults, as the benchmark keeps them."""
-    usual = PretrainConfig()
-    values: dict[str, Any] = dataclasses.asdict(base)
-    return json.dumps({name: value for name, value in values.items() if value != getattr(usual, name)})
-
-
 def _follow(runs: Path, run_id: str, child: subprocess.Popen[bytes], *, as_json: bool) -> int:
     """Say how far it is until it has ended, then what it found."""
     try:
@@ -165,11 +158,14 @@ def _watch(runs: Path, run_id: str, *, is_quiet: bool) -> None:
     """One line that follows the turns; where the output is no terminal a line for each round."""
     is_live = sys.stdout.isatty() and not is_quiet
     said: int | None = None
+    known, bench = BenchReader(run_id), None
     while True:
         with open_reader(runs) as reader:
             run = reader.run(run_id)
             state = run_state(run, runs)
-            bench = None if is_quiet else read_bench(reader, run)
+            # Its statistics are made anew only where a row came: what follows must not disturb what is measured.
+            fresh = None if is_quiet else known.read(reader, run)
+        bench = fresh.bench if fresh is not None else bench
         if bench is not None and is_live:
             print(f"\r{_line(bench, state)}", end="", flush=True)  # noqa: T201
         elif bench is not None and bench.progress.round != said:

@@ -1,12 +1,11 @@
 """A benchmark that is being chosen: what is tried, how often, and about how long that takes. Pure."""
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from simclr_tui.format import duration
-from trainer.benchmark_config import BenchmarkConfig
+from trainer.benchmark_config import BenchmarkConfig, base_json
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
 from trainer.lab.halving import rounds_for
@@ -84,10 +83,8 @@ class BenchForm:
 
     def _config(self, values: dict[str, Any]) -> BenchmarkConfig:
         base = self.base
-        usual = PretrainConfig()
-        changed = {k: v for k, v in dataclasses.asdict(base).items() if v != getattr(usual, k)}
         of = self.run.id if self.run is not None and self.run.kind in TRAINED_KINDS else ""
-        own = {"base": json.dumps(changed), "of": of, "device": base.device, "threads": base.threads}
+        own = {"base": base_json(base), "of": of, "device": base.device, "threads": base.threads}
         return BenchmarkConfig.from_values(own | values)
 
     @property

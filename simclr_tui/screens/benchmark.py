@@ -14,9 +14,9 @@ from textual.widgets import Static
 
 from simclr_tui.lab.words import status_words
 from simclr_tui.model import RunRow
-from simclr_tui.screens.controls import ask_fork, ask_stop
+from simclr_tui.screens.controls import ask_fork, ask_stop, is_allowed
 from simclr_tui.theme import MUTED
-from simclr_tui.verbs import refusal, useful
+from simclr_tui.verbs import useful
 from simclr_tui.widgets.bench_grid import BenchGrid
 from simclr_tui.widgets.key_line import KeyLine
 from simclr_tui.words import STATE_STYLES
@@ -177,13 +177,7 @@ class BenchmarkScreen(Screen[None]):
 
     def _allowed(self, verb: str) -> RunRow | None:
         row = self._row
-        if row is None:
-            return None
-        sentence = refusal(verb, row.run.name, row.state, kind=row.run.kind)
-        if sentence is not None:
-            self.notify(sentence, severity="warning")
-            return None
-        return row
+        return row if row is not None and is_allowed(self, verb, row) else None
 
     def action_apply(self) -> None:
         """Ask which run gets the winner, and give it."""

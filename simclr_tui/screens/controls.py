@@ -104,11 +104,15 @@ class RunControls(_Base):
         if row is None:
             self.notify(f"there is no run to {verb}; n makes one", severity="warning")
             return None
-        sentence = refusal(verb, row.run.name, row.state, kind=row.run.kind)
-        if sentence is not None:
-            self.notify(sentence, severity="warning")
-            return None
-        return row
+        return row if is_allowed(self, verb, row) else None
+
+
+def is_allowed(screen: "Screen[None]", verb: str, row: "RunRow") -> bool:
+    """Whether the verb can be done to a run; says in a sentence why not."""
+    sentence = refusal(verb, row.run.name, row.state, kind=row.run.kind)
+    if sentence is not None:
+        screen.notify(sentence, severity="warning")
+    return sentence is None
 
 
 def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:

@@ -122,7 +122,7 @@ CONTROLS: dict[str, Callable[[], None]] = {
 
 def _life(arguments: Sequence[str], log: str, plan: Plan, control: str) -> None:
     """A trainer that meets a fault."""
-    from trainer import loop, recorder, run
+    from trainer import job, recorder, run
 
     multiprocessing.set_start_method("fork", force=True)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -131,7 +131,7 @@ def _life(arguments: Sequence[str], log: str, plan: Plan, control: str) -> None:
     # A clock must not decide which call is the n-th, and a test does not wait for a full disk as long as a person.
     recorder.FLUSH_SECONDS = float("inf")
     vars(recorder)["_RETRY_SECONDS"] = 0.0
-    vars(loop)["_INSIST_SECONDS"] = 0.01
+    vars(job)["INSIST_SECONDS"] = 0.01
     CONTROLS[control]()
     watched = Faults(plan, plan.report.with_suffix(".side"))
     watched.install()

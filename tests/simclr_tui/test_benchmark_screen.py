@@ -48,19 +48,6 @@ def notes(store: RunStore) -> str:
     return add_benchmark(store, "notes", config, rounds=3, failed=(7,), lifecycle="paused")
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the runs that would be started, which are only written down."""
-    ids: list[str] = []
-
-    def start(_actions: Actions, store: RunStore, run_id: str, **_: object) -> str:
-        ids.append(run_id)
-        return store.run(run_id).name
-
-    monkeypatch.setattr(Actions, "_start", start)
-    return ids
-
-
 async def open_benchmark(pilot: Pilot[str], name: str) -> None:
     await wait_for_text(pilot, name)
     await wait_until(pilot, lambda: pilot.app.screen.board.cursor is not None)  # type: ignore[attr-defined]

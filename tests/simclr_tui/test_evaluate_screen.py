@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from simclr_tui.actions import Actions
 from simclr_tui.app import DashboardApp
 from simclr_tui.screens.evaluate import EvaluateScreen
 from simclr_tui.screens.main import MainScreen
@@ -27,19 +26,6 @@ def run_id(runs: Path) -> str:
         put_checkpoint(store, made, step, knn_top1)
     store.close()
     return made
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the jobs that would be started, which are only written down."""
-    ids: list[str] = []
-
-    def start(_actions: Actions, store: RunStore, job_id: str) -> str:
-        ids.append(job_id)
-        return store.run(job_id).name
-
-    monkeypatch.setattr(Actions, "_start", start)
-    return ids
 
 
 def job_of(runs: Path, job_id: str) -> Run:

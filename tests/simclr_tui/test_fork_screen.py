@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from simclr_tui.actions import Actions
 from simclr_tui.app import DashboardApp
 from simclr_tui.branch import Branch
 from simclr_tui.screens.fork import ForkScreen
@@ -43,19 +42,6 @@ def child(store: RunStore, parent: Run) -> Run:
     store.event(run_id, "forked-from", "going on after step 46", step=46)
     store.lifecycle(run_id, "paused", "paused")
     return store.run(run_id)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ids of the runs that would be started, which are only written down."""
-    ids: list[str] = []
-
-    def start(_actions: Actions, store: RunStore, run_id: str, **_: object) -> str:
-        ids.append(run_id)
-        return store.run(run_id).name
-
-    monkeypatch.setattr(Actions, "_start", start)
-    return ids
 
 
 async def open_window(pilot: Pilot[str]) -> None:

@@ -15,11 +15,10 @@ from torch import is_tensor
 from trainer.benchmark.images import Images
 from trainer.config import PretrainConfig
 from trainer.data.split import Split
-from trainer.device import Machine, prepare
+from trainer.device import Machine, let_go, prepare_for
 from trainer.errors import ConfigError
 from trainer.job import Job
 from trainer.loader import Batch, ViewLoader
-from trainer.memory import let_go
 from trainer.schedule import learning_rate
 from trainer.settings import fields_of
 from trainer.step import TrainState, new_state
@@ -119,7 +118,7 @@ class Arms:
         arm = self._kept.get(config)
         if arm is not None:
             self._kept.move_to_end(config)
-            _prepare(config)
+            prepare_for(config)
         return arm
 
     def make(self, config: PretrainConfig) -> Arm:
@@ -129,7 +128,7 @@ class Arms:
             ConfigError: the settings can't be run here.
             DataError: the images can't be read.
         """
-        machine = _prepare(config)
+        machine = prepare_for(config)
         split = self._images.of(config)
         loader = ShortLoader(split, config, machine, steps=self._steps, job=self._job)
         state = self._network(config, machine, split)
@@ -194,17 +193,6 @@ def _state_bytes(state: TrainState) -> int:
     tensors += [weight.grad for weight in state.model.parameters() if weight.grad is not None]
     tensors += [value for values in state.optimizer.state.values() for value in values.values() if is_tensor(value)]
     return sum(tensor.nbytes for tensor in tensors if tensor.is_cuda)
-
-
-def _prepare(config: PretrainConfig) -> Machine:
-    """Tell torch a trial's settings, which are the process's for as long as it runs."""
-    return prepare(
-        device=config.device,
-        threads=config.threads,
-        precision=config.precision,
-        channels_last=config.channels_last,
-        deterministic=config.deterministic,
-    )
 
 
 def allocated_bytes(machine: Machine) -> int:

@@ -14,8 +14,6 @@ from trainer.lab.trials import Trial
 from trainer.report import duration
 from trainer.store.records import TrialRow
 
-_INSIST_SECONDS = 5.0
-
 
 class Ledger:
     """The rows of a benchmark, from which everything else follows."""
@@ -52,15 +50,9 @@ class Ledger:
             "settings": json.dumps(trial.settings),
             **columns,
         }
-        while True:
-            try:
-                self._job.store.put_trial(row)
-            except StoreError as error:
-                self._job.reporter.note(f"{error}; the benchmark waits, free some space")
-                with self._job.control.phase("waiting"):
-                    self._job.control.wait(_INSIST_SECONDS)
-            else:
-                break
+        self._job.insist(
+            lambda: self._job.store.put_trial(row), lambda error: f"{error}; the benchmark waits, free some space"
+        )
         self._note_round(trial, round_number, columns.get("dropped"))
 
     def fail(self, trial: Trial, round_number: int, reason: str) -> None:

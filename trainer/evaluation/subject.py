@@ -26,7 +26,6 @@ from trainer.model import SimCLRModel, build_model
 from trainer.paths import run_dir
 
 FEATURE_BATCH = 512
-_INSIST_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -133,14 +132,12 @@ class Subject:
             "job_id": self.job.run.id,
         }
         made = [about | row for row in rows]
-        while True:
-            try:
-                self.job.store.put_evaluations(self.source_id, made)
-            except StoreError as error:  # a day of training must not end as failed for a full disk
-                self.job.reporter.note(f"figures not written ({error}); the evaluation waits, free some space")
-                self.job.control.wait(_INSIST_SECONDS)
-            else:
-                return made
+        # A day of training must not end as failed for a full disk.
+        self.job.insist(
+            lambda: self.job.store.put_evaluations(self.source_id, made),
+            lambda error: f"figures not written ({error}); the evaluation waits, free some space",
+        )
+        return made
 
     def folder(self) -> Path:
         """Where files of this evaluation go; made if need be. Those of a transfer lie apart from the run's own."""

@@ -6,11 +6,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from trainer.augment import AugmentRecipe, ViewParameters
+from trainer.augment import AugmentRecipe
 from trainer.config import PretrainConfig
 from trainer.device import Machine
 from trainer.fused import grouped, plain
-from trainer.fused.table import pack
 
 
 class FusedViews(Protocol):
@@ -52,28 +51,6 @@ def make_fused_views(config: PretrainConfig, machine: Machine) -> FusedViews:
         return way(images_u8_NCHW, table_NVK, indices_B)
 
     return views
-
-
-def augment_batch(images_u8_BCHW: Tensor, parameters: ViewParameters, recipe: AugmentRecipe, out_size: int) -> Tensor:
-    """All views of a batch, with the signature of `augment_kornia.augment_batch`.
-
-    Args:
-        images_u8_BCHW: uint8 (B, 3, H, W), on any device.
-        parameters: V·B views, all first views before all second ones.
-        recipe: the recipe that the parameters were drawn from.
-        out_size: side of the views in pixels.
-
-    Returns:
-        float32 (V·B, 3, out_size, out_size), normalised, in the parameters' order.
-    """
-    device, images = images_u8_BCHW.device, len(images_u8_BCHW)
-    table_BVK = by_image(pack(parameters, recipe), images).to(device, non_blocking=True)
-    indices_B = torch.arange(images, device=device)
-    if device.type == "cuda":
-        from trainer.fused import kernels
-
-        return kernels.fused_views(images_u8_BCHW.contiguous(), table_BVK, indices_B, recipe, out_size)
-    return grouped.fused_views(images_u8_BCHW, table_BVK, indices_B, recipe, out_size)
 
 
 def by_image(rows_MK: Tensor, images: int) -> Tensor:
