@@ -13,6 +13,7 @@ from textual.worker import Worker, WorkerState
 from simclr_tui.actions import Actions
 from simclr_tui.feed import Feed
 from simclr_tui.messages import ActionDone, ActionFailed, Polled, PollFailed, StoreRefused
+from simclr_tui.remembered import Remembered
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.theme import DARK, LIGHT, run_variables
 from trainer.errors import ExitCode
@@ -43,6 +44,7 @@ class DashboardApp(App[str]):
         self.select = select
         self.feed = Feed(runs, self.post_message)
         self.actions = Actions(runs, self.post_message)
+        self.remembered = Remembered(runs, lambda sentence: self.notify(sentence, severity="warning"))
         self._draft: Draft | None = None
 
     @property

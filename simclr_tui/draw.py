@@ -31,6 +31,8 @@ class Line:
     """Samples further apart on x are not joined: nothing was measured between them."""
     points: bool = False
     """Each sample is a measurement of its own: it has the sign, and a bar from its lowest to its highest value."""
+    name: str = ""
+    """Of what it is the curve, where its values can be read off; a band and a stretch before a fork have none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

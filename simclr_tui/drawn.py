@@ -12,12 +12,28 @@ HOLLOW_SIGNS = "○□△◇☆▽◎"
 """Of a run's second curve in a chart."""
 
 
+AXES = ("epoch", "step")
+"""What charts can have on x."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
     """How charts are looked at."""
 
-    by_epoch: bool = True
+    axis: str = "epoch"
+    """One of AXES."""
     log: bool = False
+    smoothing: float = 0.015
+    """Span of the moving average as a part of the range of x; 0 leaves the raw values alone."""
+    window: tuple[float, float] | None = None
+    """The range of x that is shown; None for all of it, which follows the newest step."""
+    cursor: float | None = None
+    """Where on x values are read; None where none are."""
+
+    @property
+    def by_epoch(self) -> bool:
+        """Whether x counts epochs."""
+        return self.axis == "epoch"
 
 
 @dataclass(frozen=True, slots=True)

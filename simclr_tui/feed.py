@@ -17,7 +17,7 @@ from textual.message import Message
 from simclr_tui.curves import CurveReader
 from simclr_tui.learning_reader import LearningReader
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
-from simclr_tui.model import Curves, Learning, RunRow, Turn, Watched
+from simclr_tui.model import NO_LABELS, Curves, Learning, RunRow, Turn, Watched
 from trainer.devices import describe, gpus
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
@@ -25,8 +25,9 @@ from trainer.queue import line
 from trainer.state import run_state, was_stopped
 from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.frozen import is_frozen
+from trainer.store.labels import read_labels
 from trainer.store.reader import StoreReader
-from trainer.store.records import Run
+from trainer.store.records import Labels, Run
 
 if TYPE_CHECKING:
     from simclr_tui.lab.bench import BenchLook
@@ -123,7 +124,11 @@ class Feed:
         now = time.time()
         runs = reader.runs() if reader is not None else []
         turns = self._turns(reader) if reader is not None else {}
-        rows = [self._row(run, now, place, turns.get(run.id)) for place, run in enumerate(reversed(runs))]
+        labels = read_labels(reader) if reader is not None else {}
+        rows = [
+            self._row(run, now, place, turns.get(run.id), labels.get(run.id, NO_LABELS))
+            for place, run in enumerate(reversed(runs))
+        ]
         changed = rows if rows != self._rows else None
         if reader is None:
             self._rows = rows
@@ -144,9 +149,9 @@ class Feed:
         self._event_id = events[-1].id if events else self._event_id
         return polled
 
-    def _row(self, run: Run, now: float, place: int, turn: Turn | None) -> RunRow:
+    def _row(self, run: Run, now: float, place: int, turn: Turn | None, labels: Labels) -> RunRow:
         state = run_state(run, self._runs, now=now)
-        return RunRow(run, state, place, turn, state == "stalled" and was_stopped(run, self._runs))
+        return RunRow(run, state, place, turn, state == "stalled" and was_stopped(run, self._runs), labels)
 
     def _free_bytes(self) -> int | None:
         try:

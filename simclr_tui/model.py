@@ -7,13 +7,15 @@ from typing import Any, TypeVar
 from simclr_tui.embedding import EmbeddingMap
 from simclr_tui.findings import Findings
 from trainer.state import LIVE_STATES
-from trainer.store.records import AnatomyRow, Artifact, Checkpoint, Evaluation, Event, Run
+from trainer.store.records import AnatomyRow, Artifact, Checkpoint, Evaluation, Event, Labels, Run
 from trainer.store.series import Point
 from trainer.stored_settings import settings_of
 
 T = TypeVar("T")
 
 _RATE_EPOCHS = 5
+
+NO_LABELS = Labels()
 
 FORKED = "forked"
 
@@ -43,6 +45,8 @@ class RunRow:
     """Where it stands in a line, if it waits for a device."""
     is_stopped: bool = False
     """Whether its process was stopped (SIGSTOP), so that it can't get on."""
+    labels: Labels = NO_LABELS
+    """What people wrote on it."""
 
     @property
     def is_live(self) -> bool:

@@ -1,33 +1,25 @@
 """The key of the laboratory: a benchmark's own screen, or the form of a new one for another run's settings."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from simclr_tui.screens.mixin import BoardKeys
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from simclr_tui.app import DashboardApp
-    from simclr_tui.board import Board
     from simclr_tui.screens.benchmark import BenchmarkScreen
 
-    _Base = Screen[None]
-else:
-    _Base = object
 
-
-class BenchControls(_Base):
+class BenchControls(BoardKeys):
     """Mixed into the main screen. What a benchmark needs is imported on its first use."""
 
-    board: "Board"
+    KEYS: ClassVar[list[BindingType]] = [
+        Binding("b", "benchmark", "benchmark", id="run.benchmark", tooltip="Which settings are fast: the laboratory"),
+    ]
+
     benchmark_screen: "BenchmarkScreen | None" = None
     """The screen above this one that shows a benchmark, if it is open."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def dashboard(self) -> DashboardApp:
-            """The app."""
-            ...
 
     def action_benchmark(self) -> None:
         """Open the cursor's benchmark; of another run ask how its settings are measured, and start that."""

@@ -1,8 +1,11 @@
 """The keys that ask something of a run: new, pause, resume, stop, evaluate, learning."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.binding import Binding, BindingType
+
+from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import refusal
 from trainer.store.records import TRAINED_KINDS
 
@@ -10,31 +13,25 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from simclr_tui.app import DashboardApp
-    from simclr_tui.board import Board
     from simclr_tui.model import Curves, RunRow
     from simclr_tui.screens.learning import LearningScreen
 
-    _Base = Screen[None]
-else:
-    _Base = object
 
-
-class RunControls(_Base):
+class RunControls(BoardKeys):
     """Mixed into the main screen; every action runs in a thread, and a wrong key is answered with a sentence."""
 
-    board: "Board"
+    KEYS: ClassVar[list[BindingType]] = [
+        Binding("n", "new_run", "new", id="runs.new", tooltip="Launch a new run from a form"),
+        Binding("p", "pause", "pause", id="run.pause", tooltip="Pause the run: checkpoint, end, free the device"),
+        Binding("r", "resume", "resume", id="run.resume", tooltip="Go on with the run from its newest checkpoint"),
+        Binding("s", "stop", "stop", id="run.stop", tooltip="Stop the run for good; it can still be resumed by name"),
+        Binding("f", "fork", "fork", id="run.fork", tooltip="Make a child run from a checkpoint, with other settings"),
+        Binding("v", "learning", "learning", id="run.learning", tooltip="Verdict, layers, labels, invariance and map"),
+        Binding("e", "evaluate", "evaluate", id="run.evaluate", tooltip="Look at a checkpoint in one of five ways"),
+    ]
+
     learning_screen: "LearningScreen | None" = None
     """The screen above this one that shows what a run has learnt, if it is open."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def dashboard(self) -> DashboardApp:
-            """The app."""
-            ...
-
-        def show_board(self) -> None:
-            """Bring every widget up to date with the board."""
 
     def action_new_run(self) -> None:
         """Open the form of a new run."""

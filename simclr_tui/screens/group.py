@@ -1,20 +1,15 @@
 """The keys that ask the same of every marked run: pause, resume, stop, each after one question that names them."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
+
+from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import refusal
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from simclr_tui.app import DashboardApp
-    from simclr_tui.board import Board
     from simclr_tui.model import RunRow
-
-    _Base = Screen[None]
-else:
-    _Base = object
 
 _CONSEQUENCES = {
     "pause": "Each finishes its step, saves a checkpoint and frees its device; R resumes them.",
@@ -26,17 +21,14 @@ _NAMED = 8
 """Runs that a question names; the rest is counted."""
 
 
-class GroupControls(_Base):
+class GroupControls(BoardKeys):
     """Mixed into the main screen, beside the keys that ask something of the cursor's run alone."""
 
-    board: "Board"
-
-    if TYPE_CHECKING:
-
-        @property
-        def dashboard(self) -> DashboardApp:
-            """The app."""
-            ...
+    KEYS: ClassVar[list[BindingType]] = [
+        Binding("P", "group('pause')", "pause marked", id="marked.pause", tooltip="Pause every marked run"),
+        Binding("R", "group('resume')", "resume marked", id="marked.resume", tooltip="Resume marked runs"),
+        Binding("S", "group('stop')", "stop marked", id="marked.stop", tooltip="Stop every marked run"),
+    ]
 
     def action_group(self, verb: str) -> None:
         """Ask once, then do it to every marked run that it can be done to."""

@@ -1,32 +1,23 @@
 """The keys of runs that wait for a device: into the line, sooner, later, held back, released."""
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from simclr_tui.screens.group import sorted_out
-
-if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from simclr_tui.app import DashboardApp
-    from simclr_tui.board import Board
-
-    _Base = Screen[None]
-else:
-    _Base = object
+from simclr_tui.screens.mixin import BoardKeys
 
 
-class LineControls(_Base):
+class LineControls(BoardKeys):
     """Mixed into the main screen."""
 
-    board: "Board"
-
-    if TYPE_CHECKING:
-
-        @property
-        def dashboard(self) -> DashboardApp:
-            """The app."""
-            ...
+    KEYS: ClassVar[list[BindingType]] = [
+        Binding("Q", "line_up", "queue", id="line.join", tooltip="Put marked runs or this one in line"),
+        Binding("less_than_sign", "line('up')", "sooner", id="line.up", tooltip="One place up in the line"),
+        Binding("greater_than_sign", "line('down')", "later", id="line.down", tooltip="One place down in the line"),
+        Binding("h", "line('hold')", "hold", id="line.hold", tooltip="Let others pass, or take the turn again"),
+    ]
 
     def action_line_up(self) -> None:
         """Put the marked runs, or the cursor's where none is marked, at the end of their device's line."""

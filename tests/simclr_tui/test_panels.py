@@ -47,7 +47,7 @@ def test_the_loss_is_shown_against_its_chance_level(drawn: dict[str, Drawn]) -> 
 
 
 def test_x_is_in_epochs_or_in_steps(drawn: dict[str, Drawn]) -> None:
-    epochs, steps = loss_panel([drawn["done"]], VIEW), loss_panel([drawn["done"]], View(by_epoch=False))
+    epochs, steps = loss_panel([drawn["done"]], VIEW), loss_panel([drawn["done"]], View(axis="step"))
     assert (epochs.x_name, steps.x_name) == ("epoch", "step")
     assert (epochs.x_range[1], steps.x_range[1]) == (15, 345)
     assert steps.lines[0].samples[-1].x == 345
@@ -57,7 +57,7 @@ def test_x_is_in_epochs_or_in_steps(drawn: dict[str, Drawn]) -> None:
 def test_samples_are_made_once_for_what_was_read_and_anew_for_what_is_looked_at_otherwise(
     drawn: dict[str, Drawn],
 ) -> None:
-    one, steps = drawn["done"], View(by_epoch=False)
+    one, steps = drawn["done"], View(axis="step")
     again = replace(one)  # the board makes such a record at every poll
     assert again.samples("loss", VIEW) is one.samples("loss", VIEW)
     assert again.smoothed("loss", VIEW, 1.0, 2.0) is one.smoothed("loss", VIEW, 1.0, 2.0)
@@ -135,7 +135,7 @@ def test_a_resumed_run_is_marked_where_it_went_on(drawn: dict[str, Drawn]) -> No
     event = replace(one.curves.events[0], kind="resumed-from", step=115)
     resumed = Drawn(one.row, replace(one.curves, events=(event,)))
     assert loss_panel([resumed], VIEW).marks == [(5.0, "resumed")]
-    assert loss_panel([resumed], View(by_epoch=False)).marks == [(115, "resumed")]
+    assert loss_panel([resumed], View(axis="step")).marks == [(115, "resumed")]
 
 
 def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
@@ -201,7 +201,7 @@ def test_epochs_are_shared_where_the_steps_of_one_are_not(drawn: dict[str, Drawn
     child = forked(drawn["done"], drawn["resting"], 115, steps_per_epoch=2 * STEPS_PER_EPOCH)
     by_epoch = loss_panel([child], VIEW).lines[0].samples
     assert by_epoch[114].x == pytest.approx(5.0)
-    by_step = loss_panel([child], View(by_epoch=False)).lines[0].samples
+    by_step = loss_panel([child], View(axis="step")).lines[0].samples
     assert by_step[114].x == pytest.approx(230)
 
 

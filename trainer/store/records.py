@@ -25,6 +25,9 @@ TRAINED_KINDS = ("pretrain", "supervised")
 PIN_CHECKPOINT = "pin-checkpoint"
 """Key of the annotation that keeps a checkpoint; its value is the step."""
 
+TAG, NOTE, PINNED, ARCHIVED, TRASHED = "tag", "note", "pinned", "archived", "trashed"
+"""Keys of the annotations that people give to runs: a run has any number of tags and at most one of the others."""
+
 COMMANDS = ("pause", "stop", "save")
 """What a run may be asked to do while it lives."""
 
@@ -115,6 +118,26 @@ class Run(Record):
     """Median wall seconds of its latest steps, waiting for data included."""
     restarts_left: int | None = None
     """How often it is started again by itself after a crash or a hang."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels:
+    """What people wrote on a run; nothing of it changes what the run does."""
+
+    tags: tuple[str, ...] = ()
+    """In alphabetical order."""
+    note: str = ""
+    is_pinned: bool = False
+    """Shown before all others."""
+    is_archived: bool = False
+    """Left out of lists unless it is asked for."""
+    trashed_at: float | None = None
+    """UTC seconds at which it was put into the trash, from which it can be taken back."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether lists leave it out unless it is asked for."""
+        return self.is_archived or self.trashed_at is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
