@@ -7,7 +7,9 @@
 Every way sees the same images, seed, recipe, batch and two views of each image, and trains the same network. The first
 epoch (workers, compiling, capturing) is reported apart. Ways that augment on the CPU may be given the first
 `--slow-images` only: their epoch is then scaled up, its start counted once, and the row says so. acc_top1 and the loss
-of the last steps guard against a way that is fast because it does other work. Exits with 1 where a way of ours failed.
+of the last steps guard against a way that is fast because it does other work. "ours whole trainer" is a process of its
+own each round, of three epochs of which the second counts, with all that a run does beside its steps. Exits with 1
+where a way of ours failed.
 """
 
 import argparse
@@ -30,6 +32,7 @@ import torch
 from benchmarks import ways as theirs
 from benchmarks.side_by_side import Way, interleaved, machine_facts, synchronise, write
 from benchmarks.ways import Epoch
+from benchmarks.whole_trainer import REMARK, WholeTrainer
 from trainer.config import PretrainConfig
 from trainer.data import load
 from trainer.data.split import TensorImages
@@ -148,6 +151,9 @@ def makers(options: argparse.Namespace, images: np.ndarray[Any, Any], folder: Pa
     for name, settings in ours_ways(options).items():
         own = dataclasses.replace(config, **settings)
         found[name] = lambda own=own: Ours(images, own, whole, folder)  # type: ignore[misc]
+    kept = "vram" if device.type == "cuda" else "ram"
+    best = dataclasses.replace(config, augment="fused", cache=kept, num_workers=0, compile="no")
+    found["ours whole trainer"] = lambda: WholeTrainer(best, options, folder)
     return found
 
 
@@ -218,6 +224,8 @@ def _remark(way: Way, gave: Epoch | None, made: Any, options: argparse.Namespace
     way.remarks = {"images used": f"{min(used, whole):,}", "loss": "–", "acc_top1": "–", "steps are": "eager"}
     if gave is not None:
         way.remarks |= {"loss": f"{gave.loss:.3f}", "acc_top1": f"{gave.acc_top1:.3f}"}
+    if isinstance(made, WholeTrainer):
+        way.remarks["steps are"] = REMARK
     if isinstance(made, Ours):
         way.remarks["steps are"] = made.told or "eager"
 

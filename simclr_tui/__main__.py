@@ -11,9 +11,11 @@ from trainer.entry import answer
 from trainer.paths import runs_dir
 
 _COMMANDS = {
-    "ls": "reading:list_runs",
+    "ls": "listing:list_runs",
     "show": "reading:show_run",
+    "compare": "comparing:compare_runs",
     "checkpoints": "checkpoints:list_checkpoints",
+    "metrics": "metrics:show_metrics",
     "demo": "starting:demo",
     "launch": "starting:launch",
     "resume": "starting:resume",
@@ -21,12 +23,25 @@ _COMMANDS = {
     "evaluate": "starting:evaluate",
     "benchmark": "benchmark:benchmark",
     "preview": "previewing:preview",
+    "log": "logs:show_log",
+    "system": "system:show_system",
     "pause": "ending:pause",
     "stop": "ending:stop",
     "queue": "queueing:queue",
+    **{
+        verb: f"labelling:{verb}"
+        for verb in (
+            *("tag", "note", "pin", "unpin", "archive", "unarchive"),
+            *("rename", "rm", "restore", "trash"),
+        )
+    },
     "service": "service:service",
     "doctor": "doctoring:doctor",
+    "watch": "watching:watch",
+    "settings": "settings:settings",
 }
+
+_WATCH = "--watch"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +65,12 @@ def _only_folder(words: list[str]) -> str | None:
 
 
 def _do(words: list[str]) -> int:
+    if _WATCH in words:  # asked every few seconds by a status bar, so before anything is imported
+        folder = _only_folder([word for word in words if word != _WATCH])
+        if folder is not None:
+            from simclr_tui.commands.watching import watch_line
+
+            return watch_line(runs_dir(folder))
     folder = _only_folder(words)
     if folder is not None:
         from simclr_tui.commands.dashboard import dashboard
@@ -59,6 +80,10 @@ def _do(words: list[str]) -> int:
 
     options = parse(words)
     runs = runs_dir(getattr(options, "runs_dir", None))
+    if options.watch and options.verb is None:
+        from simclr_tui.commands.watching import watch_line
+
+        return watch_line(runs)
     if options.verb is None:
         from simclr_tui.commands.dashboard import dashboard
 

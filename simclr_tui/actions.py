@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
+from simclr_tui.label_actions import LabelActions
 from simclr_tui.messages import ActionDone, ActionFailed
 from simclr_tui.verbs import refusal
 from trainer.errors import ConfigError, TrainerError, UsageError
 from trainer.state import run_state
 
 if TYPE_CHECKING:
+    from simclr_tui.sweep import Planned
     from trainer.store.runs import RunStore
 
 
@@ -28,6 +30,12 @@ class Actions:
         self._runs = runs
         self._post = post
         self._children: list[subprocess.Popen[bytes]] = []
+        self.under_way: list[str] = []
+        """What waits for a run, in words; closing the dashboard does not end it."""
+        self.labels = LabelActions(self._do)
+        """What is written on runs, and taken back."""
+        self.asked: set[str] = set()
+        """Runs that were asked from here to pause or stop; nobody has to be told when they do."""
 
     def reap(self) -> None:
         """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""
@@ -47,6 +55,19 @@ class Actions:
             run_id = new_pretrain_run(store, config, preset=preset, name=name)
             started = self._start(store, run_id, in_line=in_line)
             return ActionDone(f"{started} {'waits in line' if in_line else 'is starting'}", run_id)
+
+        self._do(work)
+
+    def sweep(self, preset: str, planned: "Sequence[Planned]", tag: str) -> None:
+        """Make the runs of a sweep, with a common tag, and put them in line one after the other."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from simclr_tui.sweeping import make_runs, queue_runs
+
+            ids = make_runs(store, preset, planned, tag)
+            for child in queue_runs(store, ids):
+                self._children.append(child)
+            return ActionDone(f"{len(ids)} runs wait in line, with the tag {tag}", ids[0])
 
         self._do(work)
 
@@ -102,7 +123,13 @@ class Actions:
             from simclr_tui.applying import apply
             from simclr_tui.commands.benchmarks import read_bench
 
-            sentence, child = apply(store, read_bench(store, store.run(bench_id)), store.run(run_id))
+            bench, run = store.run(bench_id), store.run(run_id)
+            words = f"the settings of {bench.name} are still being given to {run.name}, which pauses first"
+            self.under_way.append(words)
+            try:
+                sentence, child = apply(store, read_bench(store, bench), run)
+            finally:
+                self.under_way.remove(words)
             self._children.append(child)
             return ActionDone(sentence)
 
@@ -119,6 +146,7 @@ class Actions:
                     if verb in ("resume", "queue"):
                         self._start(store, run_id, in_line=verb == "queue")
                     else:
+                        self.asked.add(run_id)
                         store.request(run_id, verb)
                 except TrainerError as error:
                     refused.append(str(error))
@@ -131,15 +159,36 @@ class Actions:
 
         self._do(work)
 
-    def fork(self, run_id: str, *, step: int, name: str, values: Mapping[str, Any], fresh_optimizer: bool) -> None:
-        """Make a child run from a checkpoint of a run (the newest for step 0), and start it."""
+    def fork(
+        self,
+        run_id: str,
+        *,
+        step: int,
+        name: str,
+        values: Mapping[str, Any],
+        fresh_optimizer: bool,
+        in_line: bool = False,
+    ) -> None:
+        """Make a child run from a checkpoint of a run (the newest for step 0), and start it or put it in line."""
 
         def work(store: "RunStore") -> ActionDone:
             from trainer.fork import new_fork_run
 
             parent = store.run(run_id)
             child_id = new_fork_run(store, parent, values, step=step, name=name, fresh_optimizer=fresh_optimizer)
-            return ActionDone(f"{self._start(store, child_id)} is starting, a fork of {parent.name}", child_id)
+            started = self._start(store, child_id, in_line=in_line)
+            how = "waits in line" if in_line else "is starting"
+            return ActionDone(f"{started} {how}, a fork of {parent.name}", child_id)
+
+        self._do(work)
+
+    def checkpoint(self, run_id: str, deed: str, steps: Sequence[int], target: Path | None = None) -> None:
+        """Check, pin, unpin or export checkpoints of a run."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from simclr_tui.checkpoint_deeds import do
+
+            return ActionDone(do(store, run_id, deed, steps, target))
 
         self._do(work)
 
@@ -160,9 +209,23 @@ class Actions:
 
         self._do(work)
 
+    def redirect(self, run_id: str, setting: str) -> None:
+        """Let a waiting run wait for another device; `setting` is next, cpu or cuda:N."""
+
+        def work(store: "RunStore") -> ActionDone:
+            from trainer import queue
+            from trainer.devices import describe, gpus
+
+            there = gpus()
+            device = queue.redirect(store, run_id, setting, there)
+            return ActionDone(f"{store.run(run_id).name} waits for {describe(device, there)} now, as the last there")
+
+        self._do(work)
+
     def _request(self, run_id: str, command: str, consequence: str) -> None:
         def work(store: "RunStore") -> ActionDone:
             state = self._refuse(store, run_id, command)
+            self.asked.add(run_id)
             store.request(run_id, command)
             run = store.run(run_id)
             words = "leaves the line; r starts it" if state == "queued" else consequence

@@ -2,30 +2,32 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import constants
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from simclr_tui.actions import Actions
+from simclr_tui.comfort import ComfortApp
 from simclr_tui.feed import Feed
-from simclr_tui.messages import ActionDone, ActionFailed, Polled, PollFailed, StoreRefused
+from simclr_tui.messages import ActionDone, ActionFailed, KnownRead, Polled, PollFailed, StoreRefused
 from simclr_tui.remembered import Remembered
 from simclr_tui.screens.main import MainScreen
-from simclr_tui.theme import DARK, LIGHT, run_variables
+from simclr_tui.user_settings import UserSettings
 from trainer.errors import ExitCode
 
 if TYPE_CHECKING:
     from simclr_tui.draft import Draft
+    from simclr_tui.drafts import Drafts
+    from simclr_tui.estimate import Known
     from simclr_tui.screens.new_run import NewRunScreen
 
 _REAP_SECONDS = 1.0
 
 
-class DashboardApp(App[str]):
+class DashboardApp(ComfortApp):
     """Watches the runs of a folder; its return value is the sentence with which it had to give up, if any."""
 
     CSS_PATH = "app.tcss"
@@ -35,43 +37,63 @@ class DashboardApp(App[str]):
         Binding("i", "about", "about", show=False, id="app.about", tooltip="Versions, paths and SQLite's health"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Close the dashboard; runs go on"),
         Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find an action by its name"),
+        *ComfortApp.COMFORT_KEYS,
     ]
 
-    def __init__(self, runs: Path, *, select: str | None = None) -> None:
-        """Args: the runs folder, and the id of the run that the cursor starts on."""
-        super().__init__()
+    def __init__(
+        self,
+        runs: Path,
+        *,
+        select: str | None = None,
+        settings: UserSettings | None = None,
+        is_dark: bool | None = None,
+        **options: Any,
+    ) -> None:
+        """Prepare the dashboard of a runs folder.
+
+        Args:
+            runs: the folder.
+            select: id of the run that the cursor starts on.
+            settings: what a person's settings file says.
+            is_dark: whether the terminal's background is dark, as far as is known.
+            options: of Textual's app.
+        """
+        super().__init__(settings, is_dark=is_dark, **options)
         self.runs = runs
         self.select = select
-        self.feed = Feed(runs, self.post_message)
+        self.feed = Feed(runs, self.post_message, poll_seconds=self.settings.poll_seconds)
         self.actions = Actions(runs, self.post_message)
         self.remembered = Remembered(runs, lambda sentence: self.notify(sentence, severity="warning"))
-        self._draft: Draft | None = None
+        self._drafts: Drafts | None = None
+        self.known: Known | None = None
+        """What estimates rest on, as it was read last."""
+
+    @property
+    def drafts(self) -> "Drafts":
+        """The run that is being made, and what was typed before; they outlive the form and the dashboard."""
+        if self._drafts is None:
+            from simclr_tui.drafts import Drafts
+
+            self._drafts = Drafts(self.remembered)
+        return self._drafts
 
     @property
     def draft(self) -> "Draft":
-        """The run that is being made; it outlives the form."""
-        if self._draft is None:
-            from simclr_tui.draft import Draft
-
-            self._draft = Draft()
-        return self._draft
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The colours of runs, for themes that don't name them."""
-        return dict(run_variables(dark=self.current_theme.dark))
+        """The run that is being made."""
+        return self.drafts.current
 
     async def on_mount(self) -> None:
         """Show the main screen, and start to read once it can take what is read."""
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        if constants.DEFAULT_THEME == "textual-dark":  # nobody chose another one by $TEXTUAL_THEME
-            self.theme = DARK.name
+        self.begin_comfort()
         await self.push_screen(MainScreen())
         self.run_worker(self.feed.run, thread=True, group="feed", exit_on_error=False)
         self.set_interval(_REAP_SECONDS, self.actions.reap)
 
     def on_unmount(self) -> None:
-        """Let the feed's thread end; runs go on."""
+        """Let the feed's thread end; runs go on. What was typed is there the next time."""
+        if self._drafts is not None:
+            self._drafts.save(self._drafts.snapshot())
+        self.end_comfort()
         self.feed.close()
 
     def do(self, action: Callable[[], object]) -> None:
@@ -97,14 +119,10 @@ class DashboardApp(App[str]):
         self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action that has a key, by its tooltip, and the choice of a theme."""
-        for binding in (*screen._bindings.key_to_bindings.values(), *self._bindings.key_to_bindings.values()):
-            for one in binding:
-                if one.tooltip and one.id and one.action != "command_palette":
-                    yield SystemCommand(
-                        one.description.capitalize(), one.tooltip, lambda one=one: screen.run_action(one.action)
-                    )
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        """Every action with its key, and every run by its name."""
+        from simclr_tui.palette import commands
+
+        return commands(self, screen)
 
     @property
     def main_screen(self) -> MainScreen | None:
@@ -115,6 +133,7 @@ class DashboardApp(App[str]):
 
     def on_polled(self, message: Polled) -> None:
         """Hand on what was read."""
+        self.take_notice(message, self.actions.asked)
         if self.main_screen is not None:
             self.main_screen.take(message)
 
@@ -122,6 +141,12 @@ class DashboardApp(App[str]):
         """Hand on why nothing was read."""
         if self.main_screen is not None:
             self.main_screen.take_failure(message)
+
+    def on_known_read(self, message: KnownRead) -> None:
+        """Hand on what estimates rest on."""
+        self.known = message.known
+        if self._form is not None:
+            self._form.show_estimate()
 
     def on_store_refused(self, message: StoreRefused) -> None:
         """Give up: there is nothing to show."""
@@ -133,8 +158,7 @@ class DashboardApp(App[str]):
         if message.run_id is not None and self.main_screen is not None:
             self.main_screen.choose(message.run_id)
             if self._form is not None:
-                self._draft = None
-                self._form.dismiss()
+                self._form.finish()
         self.feed.wake()
 
     async def on_action_failed(self, message: ActionFailed) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simclr_tui.wish import checkpoint_choices
+from simclr_tui.wish import checkpoint_choices, choice_of
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError, UsageError
 from trainer.fork_plan import check_start, fork_config, start_words
@@ -32,6 +32,10 @@ class Branch:
     def choices(self) -> list[tuple[int, str]]:
         """Steps with their words: the newest (0, whatever that is by then), the best, then all."""
         return checkpoint_choices(self.checkpoints)
+
+    def choose(self, step: int) -> None:
+        """The checkpoint of a step, or the newest where there is none of it."""
+        self.choice = choice_of(self.choices, step)
 
     def move(self, delta: int) -> None:
         """The choice before or after."""

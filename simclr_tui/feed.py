@@ -16,22 +16,23 @@ from textual.message import Message
 
 from simclr_tui.curves import CurveReader
 from simclr_tui.learning_reader import LearningReader
-from simclr_tui.messages import Polled, PollFailed, StoreRefused
-from simclr_tui.model import NO_LABELS, Curves, Learning, RunRow, Turn, Watched
+from simclr_tui.messages import KnownRead, Polled, PollFailed, StoreRefused
+from simclr_tui.model import Curves, Learning, RunRow, Turn, Watched
+from simclr_tui.opened import OpenedFeed
+from simclr_tui.rows import RowReader
 from trainer.devices import describe, gpus
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
 from trainer.queue import line
-from trainer.state import run_state, was_stopped
 from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
 from trainer.store.frozen import is_frozen
-from trainer.store.labels import read_labels
 from trainer.store.reader import StoreReader
-from trainer.store.records import Labels, Run
 
 if TYPE_CHECKING:
+    from simclr_tui.compare.reader import TotalsReader
     from simclr_tui.lab.bench import BenchLook
     from simclr_tui.lab.reader import BenchReader
+    from trainer.store.totals import Totals
 
 POLL_SECONDS = 0.5
 _BUSY_TIMEOUT_SECONDS = 0.25
@@ -60,9 +61,10 @@ def check_store(runs: Path) -> None:
 class Feed:
     """Reads the store about twice a second, only what is new and only what is shown."""
 
-    def __init__(self, runs: Path, post: Callable[[Message], object]) -> None:
-        """Args: the runs folder, and what takes the messages (from the feed's own thread)."""
+    def __init__(self, runs: Path, post: Callable[[Message], object], *, poll_seconds: float = POLL_SECONDS) -> None:
+        """Args: the runs folder, what takes the messages (from the feed's own thread), and the time between polls."""
         self._runs = runs
+        self._poll_seconds = poll_seconds
         self._post = post
         self._watched = Watched()
         self._wake = threading.Event()
@@ -74,9 +76,14 @@ class Feed:
         self._readers: dict[str, CurveReader] = {}
         self._learning_reader: LearningReader | None = None
         self._bench_reader: BenchReader | None = None
+        self._totals_reader: TotalsReader | None = None
+        self._opened = OpenedFeed()
         self._rows: list[RunRow] | None = None
+        self._row_reader = RowReader(runs)
         self._event_id = 0
         self._has_read = False
+        self._is_another = False
+        self._wants_known = False
 
     def watch(self, watched: Watched) -> None:
         """Say what is shown from now on; what is newly shown is read at once."""
@@ -86,6 +93,11 @@ class Feed:
 
     def wake(self) -> None:
         """Poll now."""
+        self._wake.set()
+
+    def ask_known(self) -> None:
+        """Read what estimates rest on, once."""
+        self._wants_known = True
         self._wake.set()
 
     def close(self) -> None:
@@ -100,7 +112,7 @@ class Feed:
         """Poll until closed. Runs in a thread of its own."""
         while not self._closing.is_set():
             self._poll_safely()
-            self._wake.wait(POLL_SECONDS)
+            self._wake.wait(self._poll_seconds)
             self._wake.clear()
         self._disconnect()
 
@@ -108,6 +120,7 @@ class Feed:
         try:
             self._post(self._poll())
             self._has_read = self._has_read or self._reader is not None
+            self._tell_known()
         except StoreVersionError as error:
             self._post(StoreRefused(str(error)))
         except StoreError as error:
@@ -119,16 +132,17 @@ class Feed:
             self._disconnect()
             self._post(PollFailed(str(error)))
 
+    def _tell_known(self) -> None:
+        if self._wants_known:
+            from simclr_tui.estimate_reader import read_known  # here: the first frame needs none of it
+
+            self._post(KnownRead(read_known(self._reader)))
+            self._wants_known = False
+
     def _poll(self) -> Polled:
         reader = self._connected()
         now = time.time()
-        runs = reader.runs() if reader is not None else []
-        turns = self._turns(reader) if reader is not None else {}
-        labels = read_labels(reader) if reader is not None else {}
-        rows = [
-            self._row(run, now, place, turns.get(run.id), labels.get(run.id, NO_LABELS))
-            for place, run in enumerate(reversed(runs))
-        ]
+        rows = self._row_reader.read(reader, self._turns(reader), now) if reader is not None else []
         changed = rows if rows != self._rows else None
         if reader is None:
             self._rows = rows
@@ -142,16 +156,16 @@ class Feed:
             learning=self._learning(reader, rows),
             curves=self._curves(reader, rows),
             benchmark=self._benchmark(reader, rows),
+            totals=self._totals(reader, rows),
+            opened=self._opened.read(reader, [row.run for row in rows], self._watched.opened),
             free_bytes=self._free_bytes(),
+            is_another_store=self._is_another,
         )
+        self._is_another = False
         # Only now, since what was read is shown only if nothing above has failed.
         self._rows = rows
         self._event_id = events[-1].id if events else self._event_id
         return polled
-
-    def _row(self, run: Run, now: float, place: int, turn: Turn | None, labels: Labels) -> RunRow:
-        state = run_state(run, self._runs, now=now)
-        return RunRow(run, state, place, turn, state == "stalled" and was_stopped(run, self._runs), labels)
 
     def _free_bytes(self) -> int | None:
         try:
@@ -170,7 +184,11 @@ class Feed:
         watched = self._watched
         runs = {row.run.id: row.run for row in rows if row.run.id in watched.run_ids}
         self._readers = {run_id: self._readers.get(run_id) or CurveReader(run_id) for run_id in runs}
-        read = (self._readers[run_id].read(reader, run, watched.columns) for run_id, run in runs.items())
+        windows = {run_id: (first, last) for run_id, first, last in watched.windows}
+        read = (
+            self._readers[run_id].read(reader, run, watched.columns, charts=watched.charts, window=windows.get(run_id))
+            for run_id, run in runs.items()
+        )
         return [curves for curves in read if curves is not None]
 
     def _learning(self, reader: StoreReader, rows: list[RunRow]) -> Learning | None:
@@ -195,9 +213,23 @@ class Feed:
             self._bench_reader = BenchReader(run.id)
         return self._bench_reader.read(reader, run)
 
+    def _totals(self, reader: StoreReader, rows: list[RunRow]) -> "dict[str, Totals] | None":
+        """What the compared runs have used, of those of which anything is new."""
+        wanted = self._watched.compared_ids
+        if not wanted:
+            self._totals_reader = None
+            return None
+        if self._totals_reader is None:
+            from simclr_tui.compare.reader import TotalsReader  # here: the first frame needs none of it
+
+            self._totals_reader = TotalsReader()
+        return self._totals_reader.read(reader, [row.run.id for row in rows if row.run.id in wanted])
+
     def _forget(self) -> None:
         """Let the readers begin anew."""
-        self._readers, self._learning_reader, self._bench_reader = {}, None, None
+        self._row_reader = RowReader(self._runs)
+        self._opened = OpenedFeed()
+        self._readers, self._learning_reader, self._bench_reader, self._totals_reader = {}, None, None, None
 
     def _connected(self) -> StoreReader | None:
         """The open store, opened again where the file was replaced; None as long as there is none with tables."""
@@ -207,6 +239,9 @@ class Feed:
         except FileNotFoundError:
             self._disconnect()
             self._inode = 0  # the next file may well get the same number again
+            if self._has_read:
+                words = "is not there any more: put it back, or launch a run"
+                raise StoreError(f"{path.name} {words}") from None
             return None
         if self._reader is not None and inode == self._inode and not self._is_frozen:
             return self._reader
@@ -214,6 +249,7 @@ class Feed:
         if inode != self._inode:
             self._forget()
             self._event_id = 0
+            self._is_another = self._has_read
         self._is_frozen = is_frozen(path)
         self._reader, self._inode = _open(self._runs), inode
         version = self._reader.schema_version()

@@ -8,9 +8,12 @@ from textual.message import Message
 
 from simclr_tui.model import Curves, Learning, RunRow
 from trainer.store.records import Event
+from trainer.store.totals import Totals
 
 if TYPE_CHECKING:
+    from simclr_tui.estimate import Known
     from simclr_tui.lab.bench import BenchLook
+    from simclr_tui.opened import Opened
 
 
 @dataclass
@@ -25,8 +28,20 @@ class Polled(Message):
     curves: Sequence[Curves]
     learning: Learning | None = None
     benchmark: "BenchLook | None" = None
+    totals: Mapping[str, Totals] | None = None
+    """What the compared runs have used, of those of which anything is new."""
+    opened: "Opened | None" = None
     free_bytes: int | None = None
     """Room on the disk of the runs folder, where that could be asked."""
+    is_another_store: bool = False
+    """Whether this is the first look at a store that took the place of the last one."""
+
+
+@dataclass
+class KnownRead(Message):
+    """What estimates rest on was read."""
+
+    known: "Known"
 
 
 @dataclass

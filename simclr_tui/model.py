@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from simclr_tui.embedding import EmbeddingMap
 from simclr_tui.findings import Findings
 from trainer.state import LIVE_STATES
+from trainer.store.figures import NO_FIGURES, Figures
 from trainer.store.records import AnatomyRow, Artifact, Checkpoint, Evaluation, Event, Labels, Run
-from trainer.store.series import Point
+from trainer.store.series import METRIC, Point
 from trainer.stored_settings import settings_of
 
 T = TypeVar("T")
@@ -16,11 +17,6 @@ T = TypeVar("T")
 _RATE_EPOCHS = 5
 
 NO_LABELS = Labels()
-
-FORKED = "forked"
-
-MARKS = {"resumed-from": "resumed", "forked-from": FORKED, "forked": "fork", "settings-accepted": "settings"}
-"""Kinds of events that charts show, in a word: a run that began as a fork, one that has a fork."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +43,8 @@ class RunRow:
     """Whether its process was stopped (SIGSTOP), so that it can't get on."""
     labels: Labels = NO_LABELS
     """What people wrote on it."""
+    figures: Figures = NO_FIGURES
+    """What is told of it in columns beyond its own row."""
 
     @property
     def is_live(self) -> bool:
@@ -63,11 +61,6 @@ class RunRow:
         """Epochs that the run is made of."""
         total, per_epoch = self.run.total_steps, self.run.steps_per_epoch
         return round(total / per_epoch) if total and per_epoch else None
-
-    def matches(self, text: str) -> bool:
-        """Whether every word of a filter is in the run's name, id, state, kind or preset."""
-        haystack = f"{self.run.name} {self.run.id} {self.state} {self.run.kind} {self.run.preset or ''}".lower()
-        return all(word in haystack for word in text.lower().split())
 
 
 class Kept:
@@ -106,6 +99,16 @@ class Curves:
     """That of a checkpoint that could not be written, as long as none has been written since."""
     metrics: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     """Health series by name: steps with their values."""
+    detail: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    """Step series in the window that is looked at, finer than they are as a whole."""
+    metric_points: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    """The same series as `metrics`, with what a stretch that stands for several values had as extremes."""
+    metric_names: Sequence[str] = ()
+    """Every series of `metrics` that there is, also those that were not read."""
+    history: Sequence[Event] = ()
+    """What happened from the beginning on, without what is mere information."""
+    device_history: Sequence[Mapping[str, Any]] = ()
+    """The device over the whole run in stretches (trainer.store.history), where that is shown."""
     is_read: bool = True
     """False as long as nothing was read of the run."""
     kept: Kept = field(default_factory=Kept, init=False, compare=False, repr=False)
@@ -117,11 +120,25 @@ class Curves:
         return series[-1][1] if series else None
 
     @property
-    def marks(self) -> list[tuple[int, str]]:
-        """The steps after which something happened that a chart should show, and in a word what."""
-        return [
-            (event.step, MARKS[event.kind]) for event in self.events if event.kind in MARKS and event.step is not None
-        ]
+    def happened(self) -> list[Event]:
+        """What is known of what happened, oldest first."""
+        found = {event.id: event for event in (*self.history, *self.events)}
+        return [found[number] for number in sorted(found)]
+
+    @property
+    def last_step(self) -> int:
+        """The last step of which anything was read."""
+        return max((points[-1].last_step for points in self.steps.values() if points), default=0)
+
+    def series(self, name: str) -> Sequence[Point]:
+        """A step series with its detail, or one of `metrics`, whose name has METRIC before it."""
+        if name.startswith(METRIC):
+            return self.metric_points.get(name.removeprefix(METRIC), ())
+        whole, fine = self.steps.get(name, ()), self.detail.get(name, ())
+        if not fine:
+            return whole
+        first, last = fine[0].first, fine[-1].last_step
+        return (*(p for p in whole if p.last_step < first), *fine, *(p for p in whole if p.first > last))
 
     def seconds_left(self, run: Run) -> float | None:
         """Seconds of work that are left, from the latest epochs; None before the first has ended."""
@@ -166,27 +183,38 @@ class Watched:
     """The run whose representation is looked at."""
     benchmark_id: str | None = None
     """The benchmark that is looked at."""
+    charts: tuple[str, ...] = ()
+    """Ids of the charts that are shown."""
+    windows: tuple[tuple[str, int, int], ...] = ()
+    """The steps of runs between which their charts are looked at; those that are not named are shown whole."""
+    opened: tuple[str, str] | None = None
+    """The run whose own screen is open, and which of its tabs."""
+    compared_ids: tuple[str, ...] = ()
+    """The runs that are compared, of which the totals are read too."""
 
 
 def table_order(rows: Sequence[RunRow]) -> list[RunRow]:
-    """Live runs first, then the rest, each with the newest first; a fork stands below its parent.
+    """Pinned runs first, then live ones, then the rest, each with the newest first; a fork stands below its parent.
 
     Parent and forks keep together: they stand where the first of them would.
     """
     by_id = {row.run.id: row for row in rows}
     children: dict[str | None, list[RunRow]] = {}
-    for row in sorted(rows, key=_rank):
+    ranked = sorted(rows, key=_rank)
+    for row in ranked:
         parent = row.run.parent_run_id
         children.setdefault(parent if parent in by_id else None, []).append(row)
+    if len(children.get(None, ())) == len(ranked):
+        return ranked  # no forks
     families = [_family(root, children) for root in children.get(None, ())]
     ordered = [row for family in sorted(families, key=lambda family: min(map(_rank, family))) for row in family]
     placed = {row.run.id for row in ordered}
     # Runs whose rows were edited to be each other's parents are shown all the same.
-    return ordered + [row for row in sorted(rows, key=_rank) if row.run.id not in placed]
+    return ordered + [row for row in ranked if row.run.id not in placed]
 
 
-def _rank(row: RunRow) -> tuple[bool, int]:
-    return not row.is_live, -row.place
+def _rank(row: RunRow) -> tuple[bool, bool, int]:
+    return not row.labels.is_pinned, not row.is_live, -row.place
 
 
 def _family(root: RunRow, children: Mapping[str | None, Sequence[RunRow]]) -> list[RunRow]:

@@ -1,9 +1,16 @@
 """What a chart needs to know before it draws: scales, ticks, smoothing, reduction to columns. Pure."""
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from simclr_tui.format import duration
+
+T = TypeVar("T")
+
+_ANSWERS_KEPT = 12
 
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -45,6 +52,14 @@ class Scale:
     def clamped(self, value: float) -> int:
         """The dot of a value, or the nearest that there is."""
         return min(self.size - 1, max(0, self.position(value)))
+
+    def value(self, position: float) -> float:
+        """The value of a dot."""
+        part = position / (self.size - 1) if self.size > 1 else 0.5
+        if self.log:
+            low, high = (math.log10(max(v, 1e-300)) for v in (self.low, self.high))
+            return float(10 ** (low + part * (high - low)))
+        return self.low + part * (self.high - self.low)
 
     def _fraction(self, value: float) -> float:
         low, high = self.low, self.high
@@ -91,6 +106,59 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
     return values[:: math.ceil(len(values) / (count + 1))]
 
 
+_UNITS_OF_TIME = (1, 2, 5, 10, 15, 30, *(60 * n for n in (1, 2, 5, 10, 15, 30)), *(3600 * n for n in (1, 2, 3, 6, 12)))
+_DAY = 86_400.0
+
+
+def time_ticks(low: float, high: float, count: int) -> list[float]:
+    """Seconds within a range that are whole in the units that people count time in, at most count + 1 of them."""
+    if high <= low:
+        return [low]
+    enough = (high - low) / max(1, count)
+    if enough < 1:
+        return ticks(low, high, count)
+    step = next((float(unit) for unit in _UNITS_OF_TIME if unit >= enough), 0.0) or _DAY * max(
+        1.0, math.ceil(nice_step((high - low) / _DAY, max(1, count)))
+    )
+    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def time_tick(value: float, step: float) -> str:
+    """A time as the label of an axis whose labels are so far apart: two units say it, or else 1 d 4:30 or 2:05:30."""
+    if step < 1:
+        return f"{value:.6g} s"
+    hours, rest = divmod(round(value), 3600)
+    days, hours_of_day = divmod(hours, 24)
+    if (step < 60 and hours) or (step < 3600 and days):
+        seconds = f":{rest % 60:02d}" if step < 60 else ""
+        return (f"{days} d " if days else "") + f"{hours_of_day}:{rest // 60:02d}{seconds}"
+    return duration(value)
+
+
+def within(samples: Sequence[Sample], scale: Scale) -> Sequence[Sample]:
+    """The samples inside a scale, with what lies between an edge and the samples outside of it put on that edge."""
+    low, high = scale.low, scale.high
+    if not samples or (samples[0].x >= low and samples[-1].x <= high) or high <= low:
+        return samples
+    first, end = bisect_left(samples, low, key=_x_of), bisect_right(samples, high, key=_x_of)
+    inside = list(samples[first:end])
+    if 0 < first < len(samples):
+        inside.insert(0, _between(samples[first - 1], samples[first], low))
+    if 0 < end < len(samples):
+        inside.append(_between(samples[end - 1], samples[end], high))
+    return inside
+
+
+def _x_of(sample: Sample) -> float:
+    return sample.x
+
+
+def _between(one: Sample, other: Sample, x: float) -> Sample:
+    """What a straight line between two samples has at x."""
+    part = (x - one.x) / (other.x - one.x) if other.x > one.x else 0.0
+    return Sample(x, *(a + part * (b - a) for a, b in zip(one[1:], other[1:], strict=True)))
+
+
 def smooth(samples: Sequence[Sample], span: float) -> list[Sample]:
     """An exponential moving average over x, without the bias towards the first value.
 
@@ -108,6 +176,24 @@ def smooth(samples: Sequence[Sample], span: float) -> list[Sample]:
         result.append(Sample(sample.x, mean, mean, mean))
         before = sample.x
     return result
+
+
+class Series(tuple[Sample, ...]):
+    """Samples with what was last worked out from them: of twelve runs that are drawn at most a few have changed."""
+
+    def recall(self, question: tuple[object, ...], answer: Callable[[], T]) -> T:
+        """The answer to a question about these samples, worked out once as long as few others are asked."""
+        answers: dict[tuple[object, ...], object] = self.__dict__.setdefault("answers", {})
+        if question not in answers:
+            if len(answers) >= _ANSWERS_KEPT:
+                del answers[next(iter(answers))]
+            answers[question] = answer()
+        return answers[question]  # type: ignore[return-value]  # the same question has an answer of the same type
+
+
+def recalled(samples: Sequence[Sample], question: tuple[object, ...], answer: Callable[[], T]) -> T:
+    """The answer to a question about samples, known again where they are a series."""
+    return samples.recall(question, answer) if isinstance(samples, Series) else answer()
 
 
 def reduce(samples: Iterable[Sample], scale: Scale) -> dict[int, Sample]:

@@ -1,6 +1,7 @@
-"""The dashboard's own themes, and the colours of runs that any other theme falls back on.
+"""The dashboard's own themes, which of them a terminal gets, and the colours of runs for any other theme.
 
-Runs take the colour-blind-safe palette of Okabe and Ito (jfly.uni-koeln.de/color), a lighter and a darker one.
+Runs take the colour-blind-safe palette of Okabe and Ito (jfly.uni-koeln.de/color), a lighter and a darker one. Where a
+terminal has 16 colours they are its own, so that they go with whatever background it has.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,14 @@ MUTED = "$foreground 60%"
 
 _ON_DARK = ("#56B4E9", "#E69F00", "#3CC9A0", "#DD8CB9", "#F0E442", "#EE7B3E")
 _ON_LIGHT = ("#0072B2", "#A86E00", "#00795A", "#A8437C", "#7D6F00", "#B84A00")
+
+
+def _runs(*colours: str) -> dict[str, str]:
+    """The colours of runs by a terminal's own names."""
+    return {f"run-{number}": f"ansi_{colour}" for number, colour in enumerate(colours)} | {
+        "second-curve": "ansi_default"
+    }
+
 
 DARK = Theme(
     name="simclr-dark",
@@ -49,7 +58,99 @@ LIGHT = Theme(
 )
 
 
+SIXTEEN = Theme(
+    name="simclr-16",
+    primary="ansi_bright_cyan",
+    secondary="ansi_cyan",
+    accent="ansi_bright_yellow",
+    warning="ansi_yellow",
+    error="ansi_bright_red",
+    success="ansi_bright_green",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    dark=True,
+    ansi=True,
+    variables={
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        **_runs("bright_cyan", "yellow", "bright_green", "bright_magenta", "bright_yellow", "bright_red"),
+        "border": "ansi_bright_black",
+        "border-blurred": "ansi_bright_black",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-background": "ansi_white",
+        "block-cursor-blurred-foreground": "ansi_black",
+        "block-cursor-blurred-background": "ansi_white",
+        "input-cursor-background": "ansi_white",
+        "input-cursor-foreground": "ansi_black",
+    },
+)
+
+SIXTEEN_LIGHT = Theme(
+    name="simclr-16-light",
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_magenta",
+    warning="ansi_red",
+    error="ansi_red",
+    success="ansi_green",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    dark=False,
+    ansi=True,
+    variables={
+        "ansi-background": "ansi_white",
+        "ansi-foreground": "ansi_black",
+        **_runs("blue", "red", "green", "magenta", "cyan", "bright_red"),
+        "border": "ansi_bright_black",
+        "border-blurred": "ansi_bright_black",
+        "block-cursor-foreground": "ansi_bright_white",
+        "block-cursor-background": "ansi_blue",
+        "block-cursor-blurred-foreground": "ansi_bright_white",
+        "block-cursor-blurred-background": "ansi_blue",
+        "input-cursor-background": "ansi_black",
+        "input-cursor-foreground": "ansi_bright_white",
+    },
+)
+
+OWN = (DARK, LIGHT, SIXTEEN, SIXTEEN_LIGHT)
+"""The themes of the dashboard itself."""
+
+
+def theme_names() -> tuple[str, ...]:
+    """Every theme that there is, the dashboard's own first."""
+    from textual.theme import BUILTIN_THEMES
+
+    return (*(theme.name for theme in OWN), *BUILTIN_THEMES)
+
+
+def fitting(*, dark: bool | None, few_colours: bool) -> str:
+    """The theme for a terminal: with a dark background unless it is known to be light, and with its colours."""
+    if few_colours:
+        return (SIXTEEN_LIGHT if dark is False else SIXTEEN).name
+    return (LIGHT if dark is False else DARK).name
+
+
 def run_variables(*, dark: bool) -> Mapping[str, str]:
     """The colours of runs as theme variables; a theme that names them itself wins."""
     colours = {f"run-{number}": colour for number, colour in enumerate(_ON_DARK if dark else _ON_LIGHT)}
     return colours | {"second-curve": "#A9B7C4" if dark else "#55636F"}
+
+
+def grounds(theme: Theme) -> Mapping[str, str]:
+    """Backgrounds that mean something, as theme variables: a theme's colours thinned out.
+
+    A terminal's own colours can't be thinned out: there the line of a cursor is reversed, and parts have others.
+    """
+    if theme.ansi:
+        dim = "ansi_bright_black" if theme.dark else "ansi_white"
+        parts = ("ansi_blue", dim, "ansi_green", dim) if theme.dark else ("ansi_cyan", dim, "ansi_green", dim)
+        lines = {"cursor-line": "ansi_default", "wrong-line": "ansi_red"}
+    else:
+        primary, success = theme.primary, theme.success or theme.primary
+        parts = (f"{primary} 55%", f"{primary} 30%", f"{success} 30%", f"{success} 55%")
+        lines = {"cursor-line": f"{primary} 22%", "wrong-line": f"{theme.error or primary} 25%"}
+    return lines | {f"part-{number}": colour for number, colour in enumerate(parts)}

@@ -1,5 +1,7 @@
 """Which verb makes sense in which state, and the sentence where it doesn't. Pure; screen and commands share it."""
 
+from collections.abc import Sequence
+
 from trainer.state import LIVE_STATES, RESUMABLE_STATES
 
 _INSTEAD = {
@@ -12,16 +14,44 @@ _INSTEAD = {
 }
 
 
-def refusal(verb: str, name: str, state: str, *, is_launched: bool = True, kind: str = "pretrain") -> str | None:
+_NAMED = 8
+"""Runs that a question names; the rest is counted."""
+
+_BEGINNING = ("resume", "fork", "evaluate", "queue")
+"""Verbs that let something go on from a run, which has to be here for it."""
+
+
+def named(names: Sequence[str]) -> str:
+    """Names in a row, as many as can be read; the rest is counted."""
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+
+
+def refusal(
+    verb: str,
+    name: str,
+    state: str,
+    *,
+    is_launched: bool = True,
+    kind: str = "pretrain",
+    is_trashed: bool = False,
+) -> str | None:
     """Why a verb can't be done to a run, with what can be done instead, or None where it can.
 
     Args:
-        verb: pause, stop or resume.
+        verb: pause, stop, resume, fork, evaluate, trash, …
         name: of the run.
         state: of the run.
         kind: of the run.
         is_launched: False for a run that was made and never launched: it is queued as well, but nobody waits.
+        is_trashed: whether it is in the trash.
     """
+    if is_trashed and verb in _BEGINNING:
+        return f"{name} is in the trash; restore it first, with d in its row or `simclr-tui restore`"
+    if verb == "trash":
+        from trainer.trash import in_use  # here: the first frame needs none of the trash
+
+        return in_use(name, state, is_launched=is_launched)
     if verb in ("pause", "stop"):
         if state in ("pausing", "stopping"):
             end = "the turn that is under way" if kind == "benchmark" else "its step and a checkpoint"

@@ -38,6 +38,15 @@ class Wish:
         """The choice before or after."""
         self.choice = (self.choice + delta) % len(self.choices)
 
+    def choose(self, step: int) -> None:
+        """The checkpoint of a step, or the newest where there is none of it."""
+        self.choice = choice_of(self.choices, step)
+
+    @property
+    def step(self) -> int:
+        """The step that is chosen, 0 for the newest."""
+        return self.choices[min(self.choice, len(self.choices) - 1)][0]
+
     @property
     def choices(self) -> list[tuple[int, str]]:
         """Steps with their words: the newest (0, whatever that is by then), the best, then all."""
@@ -47,9 +56,8 @@ class Wish:
     def values(self) -> dict[str, Any]:
         """The settings of the evaluation, without those that keep their default."""
         values: dict[str, Any] = {"what": self.way}
-        step = self.choices[self.choice][0]
-        if step:
-            values["step"] = step
+        if self.step:
+            values["step"] = self.step
         if self.dataset.strip():
             values["dataset"] = self.dataset.strip()
         return values
@@ -62,6 +70,11 @@ class Wish:
         except ConfigError as error:
             return error.reason
         return ""
+
+
+def choice_of(choices: Sequence[tuple[int, str]], step: int) -> int:
+    """Which of some choices is a step's, or the first where none is."""
+    return next((number for number, (at, _) in enumerate(choices) if at == step), 0)
 
 
 def checkpoint_choices(checkpoints: Sequence[Checkpoint]) -> list[tuple[int, str]]:

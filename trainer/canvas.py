@@ -18,6 +18,7 @@ from trainer.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".svg", ".png")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -58,6 +59,15 @@ def check_suffix(path: Path) -> None:
 @contextmanager
 def drawing(title: str, path: Path, *, width_inches: float, height_inches: float = 4.5) -> "Iterator[Axes]":
     """Axes to draw on; written to the path at the end."""
+    with sheet(path, width_inches=width_inches, height_inches=height_inches) as figure:
+        axes = figure.add_subplot()
+        axes.set_title(wrapped(title, int(_TITLE_LETTERS_PER_INCH * width_inches)), loc="left")
+        yield axes
+
+
+@contextmanager
+def sheet(path: Path, *, width_inches: float, height_inches: float) -> "Iterator[Figure]":
+    """An empty figure to put axes on; written to the path at the end."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -68,9 +78,7 @@ def drawing(title: str, path: Path, *, width_inches: float, height_inches: float
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
         figure = Figure(figsize=(width_inches, height_inches), dpi=_DPI)
-        axes = figure.add_subplot()
-        axes.set_title(wrapped(title, int(_TITLE_LETTERS_PER_INCH * width_inches)), loc="left")
-        yield axes
+        yield figure
         buffer = io.BytesIO()
         nothing_of_today = {"Date": None} if is_svg else {"Software": None}
         figure.savefig(buffer, format="svg" if is_svg else "png", metadata=nothing_of_today)

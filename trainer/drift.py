@@ -22,6 +22,7 @@ from trainer.paths import run_dir
 from trainer.quote import quoted
 from trainer.seal import is_intact, sealed
 from trainer.settings import fields_of
+from trainer.store.labels import refuse_trashed
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 
@@ -43,9 +44,10 @@ def change_settings(store: RunStore, run: Run, changes: Mapping[str, Any], accep
 
     Raises:
         ConfigError: a setting could change the result and was not accepted, or its value is wrong.
-        UsageError: the run is a job that has no such settings.
+        UsageError: the run is a job that has no such settings, or is in the trash.
         StoreError: a checkpoint's manifest can't be written.
     """
+    refuse_trashed(store, run)
     if run.kind not in TRAINED_KINDS:
         if changes or accept:
             raise UsageError(f"{run.name} is of kind {run.kind} and takes no settings; leave them out")

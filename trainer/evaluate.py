@@ -21,6 +21,7 @@ from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.model import SimCLRModel, build_model
 from trainer.monitor import Monitor
+from trainer.store.labels import refuse_trashed
 from trainer.store.records import Run
 
 _WAYS = {
@@ -42,6 +43,7 @@ def evaluate(job: Job) -> None:
     """
     wish = EvaluateConfig.from_json(job.run.config)
     source = job.store.run(wish.run)
+    refuse_trashed(job.store, source)
     config = PretrainConfig.from_json(source.config)
     machine = prepare(
         device=wish.device, threads=wish.threads, precision=config.precision, channels_last=config.channels_last

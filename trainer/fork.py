@@ -28,6 +28,7 @@ from trainer.manifest import FORMAT, BadManifestError, Manifest, fault_of, manif
 from trainer.paths import checkpoint_dir, new_run_id, run_dir
 from trainer.seal import is_intact, sealed
 from trainer.start import LONGEST_NAME, checked_name
+from trainer.store.labels import refuse_trashed
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
 
@@ -55,11 +56,12 @@ def new_fork_run(
         fresh_optimizer: begin with a new optimiser instead of the state that the checkpoint has.
 
     Raises:
-        UsageError: the run has no checkpoint, or is not one that trains.
+        UsageError: the run has no checkpoint, is in the trash, or is not one that trains.
         ConfigError: a setting can't change, has a wrong value, or leaves nothing to train.
         CheckpointError: the checkpoint is damaged.
         StoreError: the child's folder can't be written.
     """
+    refuse_trashed(store, parent)
     name = checked_name(name) or _free_name(store, parent)
     config = fork_config(parent, changes)
     child_id = new_run_id()

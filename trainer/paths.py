@@ -6,6 +6,7 @@ runs/<id>/log.txt                what the trainer printed
 runs/<id>/under-way.json         which trial a benchmark is at
 runs/<id>/checkpoints/           step-N.pt and step-N.json
 runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
+runs/.emptied-<id>/              the folder of a run that is being deleted for good
 """
 
 import os
@@ -17,6 +18,10 @@ from trainer.errors import StoreError, UnknownRunError
 from trainer.quote import quoted
 
 RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
+
+EMPTIED = ".emptied-"
+"""Begins the name of a folder that was a run's and is being deleted."""
+
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_SHOWN = 1000
 _ID = re.compile(r"[0-9a-z]{10}")
@@ -123,3 +128,12 @@ def under_way_file(runs: Path, run_id: str) -> Path:
 def checkpoint_dir(runs: Path, run_id: str) -> Path:
     """The folder of a run's checkpoints."""
     return run_dir(runs, run_id) / "checkpoints"
+
+
+def emptied_dir(runs: Path, run_id: str) -> Path:
+    """Where the folder of a run is moved to once it is to be deleted for good. Nothing takes it for a run there.
+
+    Raises:
+        UnknownRunError: the id is not of the form that ids have.
+    """
+    return runs / f"{EMPTIED}{run_dir(runs, run_id).name}"

@@ -8,13 +8,16 @@ its old place when it is resumed into the line.
 
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.benchmark_config import BenchmarkConfig
-from trainer.config import PretrainConfig
-from trainer.errors import UnknownRunError, UsageError
+from trainer.config import PretrainConfig, check_device
+from trainer.devices import NEXT, Gpu, describe, device_name
+from trainer.errors import ConfigError, UnknownRunError, UsageError
 from trainer.process import boot_id
+from trainer.quote import quoted
 from trainer.state import run_state
 from trainer.store import queue as table
 from trainer.store.reader import StoreReader
@@ -55,8 +58,12 @@ def device_setting(run: Run) -> str:
     Raises:
         ConfigError: its settings can't be used.
     """
-    settings = BenchmarkConfig if run.kind == "benchmark" else PretrainConfig
-    return settings.from_json(run.config).device
+    return _settings(run).device
+
+
+def _settings(run: Run) -> BenchmarkConfig | PretrainConfig:
+    settings: type[BenchmarkConfig | PretrainConfig] = BenchmarkConfig if run.kind == "benchmark" else PretrainConfig
+    return settings.from_json(run.config)
 
 
 def line(store: StoreReader, runs: Path) -> list[Waiter]:
@@ -139,6 +146,36 @@ def move(store: RunStore, run_id: str, where: str) -> int:
 
     table.reorder(store, change)
     return places[0]
+
+
+def redirect(store: RunStore, run_id: str, setting: str, there: Sequence[Gpu]) -> str:
+    """Let a waiting run wait for another device, behind those that do; the name of the device. Commits durably.
+
+    Args:
+        store: the store.
+        run_id: the run.
+        setting: as the setting `device` has it: next, cpu, cuda, cuda:N or auto.
+        there: the GPUs of this machine.
+
+    Raises:
+        UsageError: it is not in a line, or waits for that device already.
+        ConfigError: that is no device, or none of this machine.
+    """
+    check_device(setting)
+    device = device_name(setting, there)
+    index = setting.partition(":")[2]
+    if (setting == NEXT or setting.startswith("cuda")) and (not there or int(index or 0) >= len(there)):
+        has = f"has {len(there)}" if there else "shows none"
+        raise ConfigError("device", f"{quoted(setting)} needs a GPU that this machine {has} of; name one that is here")
+    row = _find(store, table.queue_rows(store), run_id)
+    run = store.run(run_id)
+    if row.device == device:
+        raise UsageError(f"{run.name} waits for {describe(device, there)} already")
+    config = replace(_settings(run), device=setting).to_json()
+    if not table.redirect(store, run_id, device, config):
+        raise not_in_line(run)
+    store.event(run_id, "settings", f"waits for {describe(device, there)} now (device {setting})")
+    return device
 
 
 def _waits(store: RunStore, row: QueueRow) -> bool:

@@ -35,6 +35,7 @@ from trainer.report import Reporter, duration, make_reporter
 from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
+from trainer.store.labels import labels_of
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 from trainer.stored_settings import settings_of
@@ -168,8 +169,8 @@ def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
     name = options.resume_or_start
     with making_runs(store.runs_path):
         if name:
-            same = (run for run in store.runs() if run.kind in TRAINED_KINDS and name in (run.id, run.name))
-            found = next(same, None)
+            same = [run for run in store.runs() if run.kind in TRAINED_KINDS and name in (run.id, run.name)]
+            found = min(same, key=lambda run: labels_of(store, run.id).trashed_at is not None, default=None)
             if found is not None:
                 _check_preset(found, options.preset)
                 return found

@@ -24,6 +24,7 @@ from trainer.queue import WAITING_KINDS, device_setting, enqueue
 from trainer.quote import quoted
 from trainer.serialised import FOLDER
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
+from trainer.store.labels import labels_of, refuse_trashed
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 
@@ -43,7 +44,7 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
         ConfigError: the name can't be shown in a line, or the data set's folder is not there.
     """
     name = checked_name(name)
-    config = _settled(config)
+    config = settled_config(config)
     return store.create_run(
         kind=config.kind,
         name=name or _default_name(store, config, preset),
@@ -53,7 +54,7 @@ def new_pretrain_run(store: RunStore, config: PretrainConfig, *, preset: str | N
     )
 
 
-def _settled(config: PretrainConfig) -> PretrainConfig:
+def settled_config(config: PretrainConfig) -> PretrainConfig:
     """Settings that hold wherever the run is resumed: absolute paths, and the number of threads.
 
     Raises:
@@ -82,7 +83,7 @@ def new_benchmark_run(store: RunStore, config: BenchmarkConfig, *, name: str = "
         UsageError: the run whose settings it says that it has is not there.
     """
     name = checked_name(name)
-    base = _settled(config.base_config)
+    base = settled_config(config.base_config)
     config = dataclasses.replace(config, base=_not_default(base), threads=config.threads or available_cores())
     config = settled(config)
     if config.of:
@@ -115,14 +116,29 @@ def checked_name(name: str) -> str:
     return name
 
 
+def rename_run(store: RunStore, run: Run, name: str) -> str:
+    """Call a run something else, also one that is alive, and record it; the name as it is kept. Commits durably.
+
+    Raises:
+        ConfigError: the name is empty, or can't be shown in a line.
+    """
+    name = checked_name(name)
+    if not name:
+        raise ConfigError("name", "it is empty; give at least one character")
+    if name != run.name:
+        store.update_and_tell(run.id, "renamed", f"was called {run.name}, and is {name} from now on", name=name)
+    return name
+
+
 def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> str:
     """Add a job that scores a checkpoint of a run; its id. Commits.
 
     Raises:
-        UsageError: the run is not one that has an encoder to score, has no checkpoint yet, or a job that has not ended
-            makes the same figures, which the two would overwrite.
+        UsageError: the run is not one that has an encoder to score, is in the trash, has no checkpoint yet, or a job
+            that has not ended makes the same figures, which the two would overwrite.
         ConfigError: it has none of that step.
     """
+    refuse_trashed(store, source)
     if source.kind not in TRAINED_KINDS:
         raise UsageError(f"{source.name} is of kind {source.kind}; name a run that trains to evaluate it")
     steps = [row.step for row in store.checkpoints(source.id)]
@@ -217,11 +233,12 @@ def start_run(
         restarts: how often it is started again after a crash; None leaves what is left of what was asked for before.
 
     Raises:
-        UsageError: the run is alive or finished, so there is nothing to start, or can't wait in line.
+        UsageError: the run is alive or finished, so there is nothing to start, or in the trash, or can't wait in line.
         BusyError: its last trainer takes long to end, or an equal evaluation lives.
         StoreError: its log cannot be written.
     """
     run = store.run(run_id)
+    refuse_trashed(store, run)
     state = run_state(run, store.runs_path)
     if in_line and run.kind not in WAITING_KINDS:
         raise UsageError(f"--queue: {run.name} is of kind {run.kind}, which never waits for a device; leave it out")
@@ -270,7 +287,8 @@ def restart(store: RunStore, run_id: str, message: str, *, left: int, in_line: b
     run = store.run(run_id)
     is_ours = run.lifecycle == "created" or (run.lifecycle == "launched" and run.pid in (None, owner["pid"]))
     is_dead = run_state(run, store.runs_path) in ("interrupted", "failed")
-    if lock_holder(store.runs_path, run_id) is not None or not (is_ours or is_dead):
+    is_trashed = labels_of(store, run_id).trashed_at is not None
+    if lock_holder(store.runs_path, run_id) is not None or is_trashed or not (is_ours or is_dead):
         return False
     store.lifecycle(run_id, "launched", message, level="warning", restarts_left=left, **owner)
     if in_line:

@@ -15,7 +15,8 @@ from trainer.errors import BusyError, StoreError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.job import Job
 from trainer.process import identity
-from trainer.store.queue import delete_row
+from trainer.store.queue import delete_row, take_row
+from trainer.store.records import QueueRow
 
 POLL_SECONDS = 1.0
 """How often a waiting trainer looks at the line and the lock."""
@@ -88,6 +89,13 @@ def _forget_place(job: Job) -> None:
         delete_row(job.store, job.run.id)
 
 
+def _keep_place_of_signalled(job: Job, name: str) -> None:
+    """A run whose turn comes while a signal ends it is the next one once it is resumed."""
+    if job.control.signalled() is not None:
+        with contextlib.suppress(StoreError):
+            queue.enqueue(job.store, job.run.id, name, is_first=True)
+
+
 def _join(job: Job, name: str) -> DeviceLock:
     """Take a device beside whoever trains there."""
     lock = open_lock(name)
@@ -102,7 +110,7 @@ def _join(job: Job, name: str) -> DeviceLock:
     return lock
 
 
-def _next(job: Job, taken: frozenset[str] = frozenset()) -> DeviceLock | None:
+def _next(job: Job, taken: frozenset[str] = frozenset(), *, in_line: bool = False) -> DeviceLock | None:
     """Take the free GPU with the most free memory, or none; those in `taken` are another run's turn."""
     there = devices.gpus()
     for gpu in devices.free_first(there):
@@ -110,6 +118,8 @@ def _next(job: Job, taken: frozenset[str] = frozenset()) -> DeviceLock | None:
             continue
         lock = open_lock(gpu.uuid)
         if lock.try_alone():
+            if in_line and not _is_still_meant(job, devices.NEXT, lock):
+                return None
             devices.settle(gpu)
             verb = "measures" if _is_alone(job) else "trains"
             job.event("device", f"{verb} on {devices.describe(gpu.uuid, there)}, the free GPU with the most memory")
@@ -139,8 +149,9 @@ def _wait(job: Job, name: str) -> DeviceLock:
             now = time.monotonic()
             if now >= look_at:
                 look_at = now + POLL_SECONDS
-                lock = _look(job, name)
+                name, lock = _look(job, name)
                 if lock is not None:
+                    _keep_place_of_signalled(job, name)
                     return lock
             if now >= beat_at + _BEAT_SECONDS:
                 beat_at = now
@@ -162,24 +173,44 @@ def _give_way(job: Job) -> None:
         raise EndRequested(intent)
 
 
-def _look(job: Job, name: str) -> DeviceLock | None:
-    """The lock of a device if it is this run's turn there, else None."""
+def _look(job: Job, name: str) -> tuple[str, DeviceLock | None]:
+    """The device that this run waits for by now, and its lock if it is this run's turn there."""
     try:
         mine, before = queue.ahead(job.store, job.run.id)
         if mine is None:  # somebody took it for dead, for example while it was stopped
+            name = devices.device_name(queue.device_setting(job.store.run(job.run.id)), devices.gpus())
             queue.enqueue(job.store, job.run.id, name)
-            return None
+            return name, None
     except StoreError:
-        return None  # locked or full right now; a line may last for days
+        return name, None  # locked or full right now; a line may last for days
+    if mine.device != name:
+        name = mine.device
+        job.reporter.note(f"{job.run.name} waits for {devices.describe(name)} now")
+    return name, _turn(job, name, mine, before)
+
+
+def _turn(job: Job, name: str, mine: QueueRow, before: list[QueueRow]) -> DeviceLock | None:
+    """The lock of a device if it is this run's turn there, else None."""
     ahead = frozenset(row.device for row in before)
     if mine.is_held or name in ahead:
         return None
     if name == devices.NEXT:
-        return _next(job, taken=ahead)
+        return _next(job, taken=ahead, in_line=True)
     if devices.NEXT in ahead and any(gpu.uuid == name for gpu in devices.free_first(devices.gpus())):
         return None  # whoever takes the next free GPU was here first, and takes this one
     lock = open_lock(name)
-    return _kept(job, lock) if lock.try_alone() else None
+    return _kept(job, lock) if lock.try_alone() and _is_still_meant(job, name, lock) else None
+
+
+def _is_still_meant(job: Job, name: str, lock: DeviceLock) -> bool:
+    """Whether the run was not sent to another device in the moment that its turn came; from now on it can't be."""
+    try:
+        is_meant = take_row(job.store, job.run.id, name)
+    except StoreError:  # a full disk, on which nobody can have sent it away either
+        return True
+    if not is_meant:
+        lock.let_go()
+    return is_meant
 
 
 def _kept(job: Job, lock: DeviceLock) -> DeviceLock:

@@ -5,14 +5,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.anatomy import MOST_UNEXPLAINED, EpochAnatomy, PartShare
+from simclr_tui.anatomy import EpochAnatomy
+from simclr_tui.anatomy_words import HEADING, part_rows, remarks, seconds, waiting
 from simclr_tui.commands.output import columns, open_reader, say, say_json, section
-from simclr_tui.format import UNKNOWN, number, percent
 from trainer.errors import ExitCode, UsageError
-from trainer.parts import AUGMENTATION, UNEXPLAINED
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
-from trainer.stored_settings import settings_of
 
 NEWEST = -1
 """What `--epoch` without a number asks for."""
@@ -32,17 +30,13 @@ def show_epoch(options: argparse.Namespace, runs: Path) -> int:
     if options.json:
         say_json(_document(run, anatomy, row))
         return ExitCode.FINISHED
-    say(f"{run.name} ({run.id}), {anatomy.title()}: t_epoch {_seconds(anatomy.t_epoch)}")
-    lines = _table(anatomy, run).splitlines()
-    section("where the seconds went", lines)
+    say(f"{run.name} ({run.id}), {anatomy.title()}: t_epoch {seconds(anatomy.t_epoch)}")
+    section("where the seconds went", columns(HEADING, part_rows(anatomy, run), right=(1, 2, 3)).splitlines())
     bar = "".join(text for text, _ in anatomy.bar(_BAR_CELLS, named=False))
     section("as a bar", [bar, *anatomy.legend(_BAR_CELLS)])
-    section("waiting, by two clocks", _waiting(anatomy, row))
-    if anatomy.is_sampled:
-        measured = next(part.steps for part in anatomy.parts if part.is_sampled)
-        say(f"\nsampled: {measured} of {anatomy.steps} steps were measured part by part, the others as a whole")
-    if anatomy.unexplained >= MOST_UNEXPLAINED:
-        say(f"\n▲ {percent(anatomy.unexplained)} % of the epoch is in no part; docs/anatomy.md says what that can be")
+    section("waiting, by two clocks", [f"{name}  {words}" for name, words in waiting(anatomy, row)])
+    for remark in remarks(anatomy):
+        say(f"\n{remark}")
     return ExitCode.FINISHED
 
 
@@ -69,43 +63,8 @@ def _why_none(reader: StoreReader, run: Run) -> str:
     return f"{run.name} was trained by a version that stored no parts of its epochs; name a later run"
 
 
-def _table(anatomy: EpochAnatomy, run: Run) -> str:
-    rows = [
-        [
-            part.name,
-            f"{part.seconds:.3f}",
-            f"{percent(part.share)} %",
-            number(1000 * part.seconds / anatomy.steps) if anatomy.steps else UNKNOWN,
-            part.clock,
-            _note(part, run),
-        ]
-        for part in anatomy.parts
-    ]
-    return columns(["part", "seconds", "share", "ms per step", "clock", ""], rows, right=(1, 2, 3))
-
-
-def _note(part: PartShare, run: Run) -> str:
-    settings = settings_of(run)
-    if part.is_sampled:
-        return "sampled"
-    if part.part == AUGMENTATION and settings.get("augment") == "torchvision":
-        return "by the workers, meanwhile" if settings.get("num_workers") else "by the training process, between steps"
-    return "▲ 3 % or more" if part.part == UNEXPLAINED and part.share >= MOST_UNEXPLAINED else ""
-
-
-def _waiting(anatomy: EpochAnatomy, row: dict[str, Any]) -> list[str]:
-    t_data, t_idle = row.get("t_data"), row.get("t_idle")
-    data = f"{number(1000 * t_data)} ms per step" if t_data is not None else UNKNOWN
-    idle = f"{_seconds(t_idle)}, {percent(t_idle / anatomy.t_epoch)} % of the epoch" if t_idle is not None else UNKNOWN
-    return [f"t_data  {data} that the host waited for data", f"t_idle  {idle}, that the device waited between steps"]
-
-
 def _document(run: Run, anatomy: EpochAnatomy, row: dict[str, Any]) -> dict[str, Any]:
     parts = [dataclasses.asdict(part) | {"name": part.name} for part in anatomy.parts]
     times = {name: row.get(name) for name in ("t_train", "t_data", "t_batch", "t_idle")}
     about = {"id": run.id, "name": run.name, "epoch": anatomy.epoch, "steps": anatomy.steps}
     return about | {"t_epoch": anatomy.t_epoch, **times, "unexplained_share": anatomy.unexplained, "parts": parts}
-
-
-def _seconds(seconds: float) -> str:
-    return f"{number(seconds, 4)} s"

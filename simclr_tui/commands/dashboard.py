@@ -1,10 +1,14 @@
 """Opening the dashboard."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 
 from trainer.errors import UsageError
+
+_PATIENCE = 0.2
+"""Seconds after the question until which a terminal's answer is waited for; making everything ready takes longer."""
 
 
 def dashboard(runs: Path, *, select: str | None = None) -> int:
@@ -15,21 +19,32 @@ def dashboard(runs: Path, *, select: str | None = None) -> int:
         select: id of the run that the cursor starts on.
 
     Raises:
-        UsageError: there is no terminal to show it on.
+        UsageError: there is no terminal to show it on, or the settings file is wrong.
         StoreError: the store can't be used.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; without one use `simclr-tui ls`, `show` or `demo`")
+    from simclr_tui.terminal import BackgroundQuestion
+
     # Modules live as long as the process: looking for garbage among them costs a tenth of the time to the first frame.
     gc.disable()
-    from simclr_tui.app import DashboardApp
-    from simclr_tui.feed import check_store
+    with BackgroundQuestion(os.environ) as question:
+        from simclr_tui.app import DashboardApp
+        from simclr_tui.driver import PatientDriver
+        from simclr_tui.feed import check_store
+        from simclr_tui.leaving import run_app
+        from simclr_tui.user_settings import read_settings
 
-    gc.freeze()
-    gc.enable()
-    check_store(runs)
-    app = DashboardApp(runs, select=select)
-    sentence = app.run()
+        gc.freeze()
+        gc.enable()
+        settings = read_settings()
+        check_store(runs)
+        question.take(_PATIENCE)
+    PatientDriver.answers_are_awaited = question.is_open
+    app = DashboardApp(
+        runs, select=select, settings=settings, is_dark=question.is_dark, driver_class=PatientDriver, watch_css=False
+    )
+    sentence = run_app(app)
     if sentence:
         print(f"simclr-tui: {sentence}", file=sys.stderr)  # noqa: T201
     return app.return_code or 0

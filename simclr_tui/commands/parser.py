@@ -2,11 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from simclr_tui.commands.anatomy import NEWEST
-from simclr_tui.commands.queueing import ACTIONS
+from simclr_tui.commands.comfort_parser import add_comfort_verbs
+from simclr_tui.commands.comparing_parser import add_compare
+from simclr_tui.commands.labelling_parser import labelling_verbs
+from simclr_tui.commands.listing_parser import USAGE, listing_options
+from simclr_tui.commands.looking import add_looking_verbs
+from simclr_tui.commands.metrics_parser import add_metrics_verb
+from simclr_tui.commands.queueing_parser import queueing_verbs
+from simclr_tui.commands.verb_help import VerbFormatter
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
@@ -26,11 +34,6 @@ _EPILOG = (
 )
 
 
-_ACTION_HELP = (
-    "up, down and first move the run; hold lets others pass until release; leave takes it out of the line and pauses it"
-)
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The namespace of a command line; ends the process with code 2 where it is wrong."""
     return _parser().parse_args(arguments)
@@ -39,18 +42,23 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _parser() -> OptionParser:
     parser = OptionParser(
         prog="simclr-tui",
-        usage="simclr-tui [--runs-dir DIR] [VERB …]",
+        usage="simclr-tui [--runs-dir DIR] [--watch | VERB …]",
         description="Launch, watch, pause, resume and compare SimCLR pretraining runs in the terminal.",
         epilog=_EPILOG,
+        formatter_class=VerbFormatter,
     )
+    parser.add_argument("--watch", action="store_true", help="print what goes on in a line, for a status bar")
     parser.add_argument("--version", action="version", version=f"simclr-tui {version('simclr-tui')}")
     _runs_dir(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="Verbs")
     _starting_verbs(verbs)
     _reading_verbs(verbs)
+    add_compare(partial(_verb, verbs))
     _ending_verbs(verbs)
-    _queueing_verbs(verbs)
+    queueing_verbs(verbs, _verb)
+    labelling_verbs(verbs, _verb)
     _doctor_verb(verbs)
+    add_comfort_verbs(verbs, _verb)
     return parser
 
 
@@ -98,11 +106,21 @@ def _starting_verbs(verbs: Any) -> None:
         verbs,
         "launch",
         "make a pretraining run and start it in the background",
-        usage="simclr-tui launch [--preset PRESET] [--name NAME] [--queue] [--restart N] [any setting]",
+        usage="simclr-tui launch [--preset PRESET] [--name NAME] [--queue] [--restart N] [--sweep NAME=V1,V2 …] "
+        "[--dry-run] [any setting]",
     )
     launch.add_argument("--preset", choices=preset_names(), help=f"recipe: {', '.join(preset_names())}")
     launch.add_argument("--name", default="", help="what to call the run")
     _queue_and_restart(launch)
+    launch.add_argument(
+        "--sweep",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="NAME=V1,V2",
+        help="one or two settings with values, such as lr=1e-3,3e-4 seed=1..3: a run of each combination, in line",
+    )
+    launch.add_argument("--dry-run", action="store_true", help="say what would be made and what it takes; make nothing")
     add_settings(launch, PretrainConfig)
     _resuming_verb(verbs)
     _forking_verb(verbs)
@@ -209,7 +227,7 @@ class _HandedOn(OptionParser):
 
 
 def _reading_verbs(verbs: Any) -> None:
-    _verb(verbs, "ls", "list the runs, the newest first", usage="simclr-tui ls [--json]")
+    listing_options(_verb(verbs, "ls", "list the runs, pinned ones and the newest first", usage=USAGE))
     show = _verb(
         verbs,
         "show",
@@ -242,6 +260,8 @@ def _reading_verbs(verbs: Any) -> None:
     checkpoints.add_argument("--verify", action="store_true", help="read them all and compare their SHA-256")
     checkpoints.add_argument("--pin", type=int, metavar="STEP", help="keep the checkpoint of that step for good")
     checkpoints.add_argument("--unpin", type=int, metavar="STEP", help="let it go when newer ones are kept")
+    add_looking_verbs(verbs, _verb)
+    add_metrics_verb(verbs, _verb)
     help_text = "show the views that a recipe or a run makes of its images, in the terminal and as a picture"
     usage = "simclr-tui preview [--preset PRESET | --run RUN] [--images N] [--out FILE] [any setting]"
     parsers = verbs._parser_class
@@ -255,25 +275,6 @@ def _hide(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
     for action in parser._actions:
         if action.dest in names:
             action.help = argparse.SUPPRESS
-
-
-def _queueing_verbs(verbs: Any) -> None:
-    queue = _verb(
-        verbs,
-        "queue",
-        "show which runs wait for which device, or change their order",
-        usage=f"simclr-tui queue [{{{','.join(ACTIONS)}}} RUN] [--json]",
-    )
-    queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=_ACTION_HELP)
-    _run_argument(queue, nargs="?")
-    service = _verb(
-        verbs,
-        "service",
-        "print a systemd user unit that resumes interrupted runs after a reboot",
-        usage="simclr-tui service [--install]",
-        json=False,
-    )
-    service.add_argument("--install", action="store_true", help="write it where systemd looks for it")
 
 
 def _ending_verbs(verbs: Any) -> None:

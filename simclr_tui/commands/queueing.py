@@ -14,7 +14,7 @@ from trainer.errors import ExitCode, UnknownRunError, UsageError
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
 
-ACTIONS = (*lines.MOVES, "hold", "release", "leave")
+ACTIONS = (*lines.MOVES, "hold", "release", "leave", "to")
 """What can be done to a waiting run."""
 
 
@@ -24,10 +24,12 @@ def queue(options: argparse.Namespace, runs: Path) -> int:
         return _show(runs, as_json=options.json)
     if options.run is None:
         raise UsageError(f"queue {options.action}: name a run; `simclr-tui queue` shows who waits")
+    if (options.device is not None) != (options.action == "to"):
+        raise UsageError("queue: `to RUN DEVICE` takes a device, such as next or cuda:1, and nothing else does")
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
-        sentence = _change(store, run.id, run.name, options.action)
+        sentence = _change(store, run.id, run.name, options.action, options.device)
         if options.json:
             say_json(_document(store, runs))
         else:
@@ -37,8 +39,11 @@ def queue(options: argparse.Namespace, runs: Path) -> int:
     return ExitCode.FINISHED
 
 
-def _change(store: RunStore, run_id: str, name: str, action: str) -> str:
+def _change(store: RunStore, run_id: str, name: str, action: str, device: str | None) -> str:
     """Do it, and say in a sentence what came of it."""
+    if device is not None:
+        there = gpus()
+        return f"{name} waits for {describe(lines.redirect(store, run_id, device, there), there)} now"
     if action in lines.MOVES:
         return f"{name} is number {lines.move(store, run_id, action)} in its line"
     if action == "hold":

@@ -1,67 +1,28 @@
-"""`ls` and `show`: what is in the store, for people and for scripts."""
+"""`show`: what is in the store about a run, for people and for scripts."""
 
 import argparse
 import dataclasses
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
-
 from simclr_tui.changed_settings import changed_settings, recipe_name
 from simclr_tui.commands.anatomy import show_epoch
 from simclr_tui.commands.evaluations import say_evaluations
-from simclr_tui.commands.output import columns, open_reader, run_json, say, say_json, section
+from simclr_tui.commands.output import open_reader, run_json, say, say_json, section
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
 from simclr_tui.words import end_words, stall_words
-from trainer.errors import ExitCode, UnknownRunError
+from trainer.errors import ExitCode
 from trainer.options import show as show_value
 from trainer.state import run_state, was_stopped
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
 _EVENTS_SHOWN = 8
-
-
-def list_runs(options: argparse.Namespace, runs: Path) -> int:
-    """Print every run, the newest first."""
-    try:
-        with open_reader(runs) as reader:
-            states = [(run, run_state(run, runs)) for run in reader.runs()]
-    except UnknownRunError:
-        states = []
-    if options.json:
-        say_json([run_json(run, state) for run, state in states])
-        return ExitCode.FINISHED
-    if not states:
-        say(f"no run in {runs} yet; `simclr-tui demo` or `simclr-tui launch` makes one")
-        return ExitCode.FINISHED
-    now = time.time()
-    heading = ["id", "name", "kind", "state", "epoch", "loss", "kNN %", "made", "health"]
-    rows = [
-        [
-            run.id,
-            run.name,
-            run.kind,
-            state,
-            _epochs(RunRow(run, state, 0)),
-            number(run.loss),
-            percent(run.knn_top1),
-            moment(run.created_at, now),
-            f"{HEALTH_SIGNS.get(run.health_level, '?')} {run.health_level}" if run.health_level else UNKNOWN,
-        ]
-        for run, state in states
-    ]
-    table = columns(heading, rows, right=(4, 5, 6))
-    if sys.stdout.isatty() and max(map(cell_len, table.splitlines())) > shutil.get_terminal_size().columns:
-        table = columns(heading[:-1], [row[:-1] for row in rows], right=(4, 5, 6))
-    say(table)
-    return ExitCode.FINISHED
 
 
 def show_run(options: argparse.Namespace, runs: Path) -> int:

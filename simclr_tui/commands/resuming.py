@@ -10,6 +10,7 @@ from trainer.paths import check_runs_dir, store_file
 from trainer.queue import set_aside
 from trainer.start import start_run
 from trainer.state import run_state
+from trainer.store.labels import read_labels
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
 
@@ -42,10 +43,11 @@ def resume_all(runs: Path, *, as_json: bool) -> int:
 
 
 def _resume(store: RunStore, runs: Path) -> list[tuple[Run, str]]:
-    """Every interrupted run with why it could not be started, or ""."""
-    interrupted = sorted(
-        (run for run in store.runs() if run_state(run, runs) == "interrupted"), key=lambda run: run.lifecycle_at
-    )
+    """Every interrupted run with why it could not be started, or ""; those in the trash stay there."""
+    trashed = {run_id for run_id, labels in read_labels(store).items() if labels.trashed_at is not None}
+    here = (run for run in store.runs() if run.id not in trashed)
+    cut_off = (run for run in here if run_state(run, runs) == "interrupted")
+    interrupted = sorted(cut_off, key=lambda run: run.lifecycle_at)
     places = [run.id for run in set_aside(store, runs)]
     # A run whose row is lost was in line as well, behind those whose place is known.
     places += [run.id for run in interrupted if run.lifecycle == "queued" and run.id not in places]

@@ -60,7 +60,11 @@ def demo_command(runs: Path, name: str, config: PretrainConfig, settings: Sequen
 
 
 def launch(options: argparse.Namespace, runs: Path) -> int:
-    """Make a pretraining run and start it in the background."""
+    """Make a pretraining run and start it in the background; several of them, or none, where that is asked for."""
+    if options.sweep or options.dry_run:
+        from simclr_tui.commands.sweeping import launch_several
+
+        return launch_several(options, runs)
     settings = given(options, PretrainConfig)
     preset = options.preset
     config = load_preset(preset).config(**settings) if preset else PretrainConfig.from_values(settings)

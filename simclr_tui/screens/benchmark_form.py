@@ -14,6 +14,7 @@ from simclr_tui.lab.form import BenchForm, shown_fields
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.field_row import FieldRow
 from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.piecemeal import mount_piecemeal
 
 
 class BenchmarkForm(ModalScreen[tuple[str, dict[str, Any]] | None]):
@@ -37,8 +38,8 @@ class BenchmarkForm(ModalScreen[tuple[str, dict[str, Any]] | None]):
     def compose(self) -> ComposeResult:
         """A row a setting, the name, what comes of it, the keys."""
         with Vertical(id="dialog"):
-            for field in shown_fields():
-                yield FieldRow(field, self.form.text(field))
+            with Vertical(id="rows"):
+                yield FieldRow(shown_fields()[0], self.form.text(shown_fields()[0]))
             with Horizontal(classes="row"):
                 yield Label("name", classes="name")
                 yield Input(compact=True, id="name", placeholder="made from the settings", select_on_focus=False)
@@ -53,6 +54,13 @@ class BenchmarkForm(ModalScreen[tuple[str, dict[str, Any]] | None]):
         self.query_one("#dialog").border_title = Content.assemble(("Benchmark the settings of ", "bold"), name)
         self.query_one("#row-vary Input", Input).placeholder = "cache=ram,vram num_workers=0,2; empty: the usual"
         self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        self._show()
+        self.run_worker(self._grow(), group="grow", exit_on_error=False)
+
+    async def _grow(self) -> None:
+        """Make the other rows a few at a time, so that nothing waits long for its turn meanwhile."""
+        rows = [FieldRow(field, self.form.text(field)) for field in shown_fields()[1:]]
+        await mount_piecemeal(self.query_one("#rows"), rows)
         self._show()
 
     def _show(self) -> None:

@@ -1,20 +1,23 @@
 """The keys that ask something of a run: new, pause, resume, stop, evaluate, learning."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.screens.group import refusal_of
 from simclr_tui.screens.mixin import BoardKeys
-from simclr_tui.verbs import refusal
 from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.screen import Screen
 
     from simclr_tui.app import DashboardApp
     from simclr_tui.model import Curves, RunRow
     from simclr_tui.screens.learning import LearningScreen
+    from trainer.store.records import Checkpoint
 
 
 class RunControls(BoardKeys):
@@ -106,7 +109,7 @@ class RunControls(BoardKeys):
 
 def is_allowed(screen: "Screen[None]", verb: str, row: "RunRow") -> bool:
     """Whether the verb can be done to a run; says in a sentence why not."""
-    sentence = refusal(verb, row.run.name, row.state, kind=row.run.kind)
+    sentence = refusal_of(verb, row)
     if sentence is not None:
         screen.notify(sentence, severity="warning")
     return sentence is None
@@ -136,8 +139,36 @@ def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:
     )
 
 
-def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, way: str = "layers") -> None:
-    """Open the window of ways and start what was chosen; a run that can't be evaluated is refused at once."""
+@runtime_checkable
+class OffersCheckpoints(Protocol):
+    """A window in which one of a run's checkpoints is chosen."""
+
+    run_id: str
+
+    def take_checkpoints(self, checkpoints: "Sequence[Checkpoint]") -> None:
+        """Offer those that there are now."""
+
+
+def offer_checkpoints(window: object, curves: "Sequence[Curves]") -> None:
+    """Tell a window of checkpoints that have come since it was opened, or that had not been read by then."""
+    if isinstance(window, OffersCheckpoints):
+        for one in curves:
+            if one.run_id == window.run_id:
+                window.take_checkpoints(one.checkpoints)
+
+
+def ask_evaluation(
+    dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, way: str = "layers", step: int = 0
+) -> None:
+    """Open the window of ways and start what was chosen; a run that can't be evaluated is refused at once.
+
+    Args:
+        dashboard: the app.
+        row: the run.
+        curves: what was read of it.
+        way: the one that is chosen at first.
+        step: of the checkpoint that is chosen at first, 0 for the newest.
+    """
     from simclr_tui.screens.evaluate import EvaluateScreen
 
     run_id = row.run.id
@@ -149,10 +180,10 @@ def ask_evaluation(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *
     if curves.is_read and not curves.checkpoints:
         start({"what": way})  # comes to nothing, and says why
         return
-    dashboard.push_screen(EvaluateScreen(row, curves, way=way), start)
+    dashboard.push_screen(EvaluateScreen(row, curves, way=way, step=step), start)
 
 
-def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, words: str = "") -> None:
+def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, words: str = "", step: int = 0) -> None:
     """Open the window of a fork and start what was chosen; a run that can't be forked is refused at once.
 
     Args:
@@ -160,6 +191,7 @@ def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, word
         row: the run.
         curves: what was read of it.
         words: settings that stand in the window at first.
+        step: of the checkpoint that is chosen at first, 0 for the newest.
     """
     from simclr_tui.screens.fork import ForkScreen
 
@@ -172,4 +204,4 @@ def ask_fork(dashboard: "DashboardApp", row: "RunRow", curves: "Curves", *, word
     if row.run.kind not in TRAINED_KINDS or (curves.is_read and not curves.checkpoints):
         start({"step": 0, "name": "", "values": {}, "fresh_optimizer": False})  # comes to nothing, and says why
         return
-    dashboard.push_screen(ForkScreen(row, curves, words=words), start)
+    dashboard.push_screen(ForkScreen(row, curves, words=words, step=step), start)

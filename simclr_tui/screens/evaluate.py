@@ -1,5 +1,6 @@
 """Which way to look at a run's checkpoint."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -16,6 +17,7 @@ from simclr_tui.widgets.key_line import KeyLine
 from simclr_tui.wish import ANSWERS, Wish
 from simclr_tui.words import Part
 from trainer.evaluate_config import WAYS
+from trainer.store.records import Checkpoint
 
 
 class EvaluateScreen(ModalScreen[dict[str, Any] | None]):
@@ -39,11 +41,21 @@ class EvaluateScreen(ModalScreen[dict[str, Any] | None]):
 
     AUTO_FOCUS = ""
 
-    def __init__(self, row: RunRow, curves: Curves, *, way: str = "layers") -> None:
-        """Args: the run, what is known of it, and the way that is chosen at first."""
+    def __init__(self, row: RunRow, curves: Curves, *, way: str = "layers", step: int = 0) -> None:
+        """Args: the run, what is known of it, and the way and the checkpoint's step that are chosen at first."""
         super().__init__()
+        self.run_id = row.run.id
         self._run_name = row.run.name
         self.wish = Wish(curves.checkpoints, way)
+        self.wish.choose(step)
+
+    def take_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Offer those that there are now; the one that was chosen stays chosen."""
+        if checkpoints == self.wish.checkpoints:
+            return
+        step, self.wish.checkpoints = self.wish.step, checkpoints
+        self.wish.choose(step)
+        self._show()
 
     def compose(self) -> ComposeResult:
         """The ways, the checkpoint, the data set, the keys."""

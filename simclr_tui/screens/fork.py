@@ -1,5 +1,6 @@
 """From which checkpoint a run is forked, and with which settings."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -14,6 +15,7 @@ from simclr_tui.branch import Branch
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.key_line import KeyLine
+from trainer.store.records import Checkpoint
 
 
 class ForkScreen(ModalScreen[dict[str, Any] | None]):
@@ -21,6 +23,7 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "launch", "fork", id="fork.launch", tooltip="Make the child run and start it"),
+        Binding("f6", "queue", "queue", id="fork.queue", tooltip="Make the child run and put it in line"),
         Binding("up", "checkpoint(-1)", "newer", show=False, id="fork.newer", tooltip="The checkpoint before"),
         Binding("down", "checkpoint(1)", "checkpoint", id="fork.checkpoint", tooltip="Another checkpoint of the run"),
         Binding(
@@ -31,10 +34,24 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
 
     AUTO_FOCUS = "#words"
 
-    def __init__(self, row: RunRow, curves: Curves, *, words: str = "") -> None:
-        """Args: the run, what is known of it, and the settings that stand there at first."""
+    def __init__(self, row: RunRow, curves: Curves, *, words: str = "", step: int = 0) -> None:
+        """Args: the run, what is known of it, and the settings and the checkpoint's step that stand there at first."""
         super().__init__()
         self.branch = Branch(row.run, curves.checkpoints, words=words)
+        self.branch.choose(step)
+
+    @property
+    def run_id(self) -> str:
+        """The run that is forked."""
+        return self.branch.run.id
+
+    def take_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Offer those that there are now; the one that was chosen stays chosen."""
+        if checkpoints == self.branch.checkpoints:
+            return
+        step, self.branch.checkpoints = self.branch.step, checkpoints
+        self.branch.choose(step)
+        self._show()
 
     def compose(self) -> ComposeResult:
         """The checkpoint, the settings, the name, what comes of it, the keys."""
@@ -99,6 +116,11 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
         """Close with what was chosen, unless something is wrong with it."""
         if not self.branch.error:
             self.dismiss(self.branch.chosen)
+
+    def action_queue(self) -> None:
+        """Close with what was chosen and the wish to wait in line, unless something is wrong with it."""
+        if not self.branch.error:
+            self.dismiss(self.branch.chosen | {"in_line": True})
 
     def action_close(self) -> None:
         """Close without."""

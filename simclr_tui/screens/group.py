@@ -1,24 +1,28 @@
 """The keys that ask the same of every marked run: pause, resume, stop, each after one question that names them."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from simclr_tui.screens.mixin import BoardKeys
-from simclr_tui.verbs import refusal
+from simclr_tui.verbs import named, refusal
 
 if TYPE_CHECKING:
+    from simclr_tui.app import DashboardApp
     from simclr_tui.model import RunRow
 
-_CONSEQUENCES = {
+CONSEQUENCES = {
     "pause": "Each finishes its step, saves a checkpoint and frees its device; R resumes them.",
     "resume": "Each goes on from its newest checkpoint, all of them at the same time.",
     "stop": "Each finishes its step, saves a checkpoint and frees its device. They count as ended from then on, and "
     "can still be resumed.",
+    "queue": "Each waits for its device behind those that wait already, the oldest first, and starts by itself.",
 }
-_NAMED = 8
-"""Runs that a question names; the rest is counted."""
+"""What follows from asking several runs for something."""
+
+_MOST_SENTENCES = 8
 
 
 class GroupControls(BoardKeys):
@@ -32,39 +36,61 @@ class GroupControls(BoardKeys):
 
     def action_group(self, verb: str) -> None:
         """Ask once, then do it to every marked run that it can be done to."""
-        from simclr_tui.screens.confirm import ConfirmScreen
-
         marked = self.board.marked_rows
         if not marked:
             self.notify(f"no run is marked; space marks the cursor's run, and then {verb} asks all of them")
             return
         able, refused = sorted_out(verb, marked)
         if not able:
-            self.notify("; ".join(refused[:_NAMED]), severity="warning")
+            self.notify("; ".join(refused[:_MOST_SENTENCES]), severity="warning")
             return
-        ids = tuple(row.run.id for row in able)
+        act = partial(self.dashboard.actions.group, verb, tuple(row.run.id for row in able))
+        confirm(self.dashboard, verb, able, CONSEQUENCES[verb], act, refused=refused)
 
-        def do(is_sure: bool | None) -> None:
-            if is_sure:
-                self.dashboard.do(partial(self.dashboard.actions.group, verb, ids))
 
-        count = "1 run" if len(able) == 1 else f"{len(able)} runs"
-        words = [named([row.run.name for row in able]), _CONSEQUENCES[verb]]
-        if refused:
-            words.append(f"Left alone: {'; '.join(refused[:_NAMED])}.")
-        self.app.push_screen(
-            ConfirmScreen(f"{verb.capitalize()} {count}?", "\n\n".join(words), yes=verb, no="leave them"), do
-        )
+def confirm(
+    dashboard: "DashboardApp",
+    verb: str,
+    rows: "Sequence[RunRow]",
+    consequence: str,
+    act: Callable[[], object],
+    *,
+    refused: Sequence[str] = (),
+) -> None:
+    """Do something to several runs after one question that names them.
+
+    Args:
+        dashboard: the app.
+        verb: what is done, as the answer says it.
+        rows: the runs.
+        consequence: what follows from it.
+        act: does it, in a thread.
+        refused: why it can't be done to others that were marked.
+    """
+    from simclr_tui.screens.confirm import ConfirmScreen
+
+    count = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
+    words = [named([row.run.name for row in rows]), consequence]
+    if refused:
+        words.append(f"Left alone: {'; '.join(refused[:_MOST_SENTENCES])}.")
+
+    def do(is_sure: bool | None) -> None:
+        if is_sure:
+            dashboard.do(act)
+
+    screen = ConfirmScreen(f"{verb.capitalize()} {count}?", "\n\n".join(words), yes=verb, no="leave them")
+    dashboard.push_screen(screen, do)
+
+
+def refusal_of(verb: str, row: "RunRow") -> str | None:
+    """Why a verb can't be done to a run of the list, or None where it can."""
+    run, is_trashed = row.run, row.labels.trashed_at is not None
+    is_launched = run.lifecycle != "created"
+    return refusal(verb, run.name, row.state, is_launched=is_launched, kind=run.kind, is_trashed=is_trashed)
 
 
 def sorted_out(verb: str, rows: "list[RunRow]") -> "tuple[list[RunRow], list[str]]":
     """The runs that a verb can be done to, and why it can't be done to the others."""
-    sentences = {row.run.id: refusal(verb, row.run.name, row.state, kind=row.run.kind) for row in rows}
+    sentences = {row.run.id: refusal_of(verb, row) for row in rows}
     able = [row for row in rows if sentences[row.run.id] is None]
     return able, [sentence for sentence in sentences.values() if sentence is not None]
-
-
-def named(names: list[str]) -> str:
-    """Names in a row, as many as can be read; the rest is counted."""
-    shown = ", ".join(names[:_NAMED])
-    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

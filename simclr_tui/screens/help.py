@@ -10,15 +10,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from simclr_tui.screens.apply_benchmark import ApplyScreen
-from simclr_tui.screens.benchmark import BenchmarkScreen
-from simclr_tui.screens.benchmark_form import BenchmarkForm
-from simclr_tui.screens.evaluate import EvaluateScreen
-from simclr_tui.screens.fork import ForkScreen
-from simclr_tui.screens.learning import LearningScreen
-from simclr_tui.screens.main import MainScreen
-from simclr_tui.screens.new_run import NewRunScreen
-from simclr_tui.widgets.key_line import key_text
+from simclr_tui.keymap import APP, MAIN, OTHERS, remapped, scope
+from simclr_tui.widgets.key_line import one_key_text
+from simclr_tui.widgets.piecemeal import mount_piecemeal
 from simclr_tui.words import Part
 
 _KEY_WIDTH = 12
@@ -37,38 +31,31 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """One section for each screen."""
-        with Vertical(id="dialog"), VerticalScroll(id="help"):
-            sections = (
-                ("Runs", MainScreen),
-                ("Learning", LearningScreen),
-                ("Benchmark", BenchmarkScreen),
-                ("New benchmark", BenchmarkForm),
-                ("Apply a benchmark", ApplyScreen),
-                ("Evaluate", EvaluateScreen),
-                ("Fork", ForkScreen),
-                ("New run", NewRunScreen),
-                ("Everywhere", type(self.app)),
-            )
-            for title, owner in sections:
-                yield Static(Content.styled(title, "bold $primary"), classes="section")
-                yield Static(_table(bindings_of(owner.BINDINGS)))
-            yield Static(" ".join(_WORDS.split()), classes="section", markup=False)
+        """One section for each screen, with the keys that a person gave."""
+        with Vertical(id="dialog"):
+            yield VerticalScroll(id="help")
 
     def on_mount(self) -> None:
         """Name the window."""
         self.query_one("#dialog").border_title = "keys"
         self.query_one("#dialog").border_subtitle = "esc closes"
+        self.run_worker(self._fill(), group="help", exit_on_error=False)
 
-
-def bindings_of(bindings: Sequence[BindingType]) -> list[Binding]:
-    """The bindings that have an id, which is all of them."""
-    return [binding for binding in bindings if isinstance(binding, Binding) and binding.id]
+    async def _fill(self) -> None:
+        """A screen after the other, each of which is imported for it."""
+        keymap = getattr(self.app, "keymap", {})
+        box = self.query_one("#help")
+        for place in (MAIN, *OTHERS, APP):
+            own = scope(*place)
+            title = Static(Content.styled(own.title, "bold $primary"), classes="section")
+            table = Static(_table([remapped(binding, keymap) for binding in own.bindings]))
+            await mount_piecemeal(box, [title, table])
+        await mount_piecemeal(box, [Static(" ".join(_WORDS.split()), classes="section", markup=False)])
 
 
 def _table(bindings: Sequence[Binding]) -> Content:
     parts: list[Part] = []
     for binding in bindings:
-        keys = " ".join(key_text(Binding(key, "", "")) for key in binding.key.split(","))
+        keys = " ".join(one_key_text(key) for key in binding.key.split(","))
         parts += [(f"  {keys:<{_KEY_WIDTH}}", "bold $accent"), f"{binding.tooltip}\n"]
     return Content.assemble(*parts)

@@ -1,12 +1,19 @@
 """The keys of runs that wait for a device: into the line, sooner, later, held back, released."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from simclr_tui.screens.group import sorted_out
+from simclr_tui.format import size
+from simclr_tui.screens.group import CONSEQUENCES, confirm, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
+from trainer.devices import describe
+
+if TYPE_CHECKING:
+    from simclr_tui.model import RunRow
+    from trainer.devices import Gpu
 
 
 class LineControls(BoardKeys):
@@ -17,6 +24,7 @@ class LineControls(BoardKeys):
         Binding("less_than_sign", "line('up')", "sooner", id="line.up", tooltip="One place up in the line"),
         Binding("greater_than_sign", "line('down')", "later", id="line.down", tooltip="One place down in the line"),
         Binding("h", "line('hold')", "hold", id="line.hold", tooltip="Let others pass, or take the turn again"),
+        Binding("W", "line_device", "device", show=False, id="line.device", tooltip="Let a waiting run wait elsewhere"),
     ]
 
     def action_line_up(self) -> None:
@@ -29,15 +37,55 @@ class LineControls(BoardKeys):
             words = refused or [f"{row.run.name} waits already; < and > move it" for row in chosen]
             self.notify("; ".join(words) or "there is no run to queue; n makes one", severity="warning")
             return
-        self.dashboard.do(partial(self.dashboard.actions.group, "queue", [row.run.id for row in reversed(able)]))
+        in_order = sorted(able, key=lambda row: row.place)
+        act = partial(self.dashboard.actions.group, "queue", [row.run.id for row in in_order])
+        if not self.board.marked_rows:
+            self.dashboard.do(act)
+            return
+        confirm(self.dashboard, "queue", in_order, CONSEQUENCES["queue"], act, refused=refused)
 
     def action_line(self, action: str) -> None:
         """Move the cursor's run in its line; `hold` holds it back, or releases it where it is held."""
-        row = self.board.cursor
+        row = self._waiting()
         if row is None or row.turn is None:
-            name = row.run.name if row is not None else "no run"
-            self.notify(f"{name} waits in no line; Q puts a run that has ended in one", severity="warning")
             return
         if action == "hold" and row.turn.is_held:
             action = "release"
         self.dashboard.do(partial(self.dashboard.actions.change_line, row.run.id, action))
+
+    def action_line_device(self) -> None:
+        """Ask for which device the cursor's run shall wait, and let it."""
+        from simclr_tui.screens.pick import Item, PickScreen
+        from trainer.devices import gpus
+
+        row = self._waiting()
+        if row is None or row.turn is None:
+            return
+        run_id = row.run.id
+        items = [Item(setting, words, detail) for setting, words, detail in device_choices(gpus())]
+
+        def send(chosen: list[str] | None) -> None:
+            if chosen:
+                self.dashboard.do(partial(self.dashboard.actions.redirect, run_id, chosen[0]))
+
+        chosen = [item.id for item in items if item.text == row.turn.device]
+        self.app.push_screen(PickScreen(f"Where {row.run.name} waits", items, chosen), send)
+
+    def _waiting(self) -> "RunRow | None":
+        """The cursor's run if it waits in a line; else a sentence, and None."""
+        row = self.board.cursor
+        if row is not None and row.turn is not None:
+            return row
+        name = row.run.name if row is not None else "no run"
+        self.notify(f"{name} waits in no line; Q puts a run that has ended in one", severity="warning")
+        return None
+
+
+def device_choices(there: "Sequence[Gpu]") -> list[tuple[str, str, str]]:
+    """Where a run can wait on a machine with these GPUs: the setting, what people call it, and what is to be known."""
+    found = [("next", "the next free GPU", "whichever is free first")] if there else []
+    for number, gpu in enumerate(there):
+        users = f"{gpu.processes} processes compute on it" if gpu.processes != 1 else "1 process computes on it"
+        free = f"{size(gpu.free_bytes)} free, {users}"
+        found.append((f"cuda:{number}", describe(gpu.uuid, there), free))
+    return [*found, ("cpu", "the CPU", "")]

@@ -13,6 +13,8 @@ from textual.widgets import Input, Label, Select
 from simclr_tui.draft import hint
 from trainer.settings import Field
 
+_SEVERAL = "several …"
+
 
 class Choice(Select[str], inherit_bindings=False):
     """A list of words that leaves the arrows to the form until it is open."""
@@ -32,44 +34,74 @@ class FieldRow(Horizontal):
         field: Field
         text: str
 
-    def __init__(self, field: Field, text: str) -> None:
-        """Args: the setting and the text that it shows."""
+    @dataclass
+    class Several(Message):
+        """Somebody wants to choose several words for a setting."""
+
+        field: Field
+
+    def __init__(self, field: Field, text: str, *, can_vary: bool = False) -> None:
+        """Args: the setting, the text that it shows, and whether several words of a list may be chosen."""
         super().__init__(id=f"row-{field.name}", classes="row")
         self.field = field
         self._text = text
+        self._can_vary = can_vary
+        self._words = ("yes", "no") if field.kind is bool else field.choices
+        self._shown = (hint(field), False, False)
 
     def compose(self) -> ComposeResult:
         """Name, control, hint."""
         yield Label(self.field.name.replace("_", "-"), classes="name", markup=False)
-        words = ("yes", "no") if self.field.kind is bool else self.field.choices
-        if words:
-            yield Choice([(word or "none", word) for word in words], value=self._text, allow_blank=False, compact=True)
+        if self._words:
+            yield Choice(self._options(), value=self._text, allow_blank=False, compact=True)
         else:
             yield Input(self._text, compact=True, select_on_focus=False)
         yield Label(hint(self.field), classes="hint", markup=False)
+
+    def _options(self) -> list[tuple[str, str]]:
+        """The words, with the text that stands there if it is none of them: a list, or what an old draft has."""
+        words = [*self._words, *([self._text] if self._text not in self._words else [])]
+        several = [(_SEVERAL, _SEVERAL)] if self._can_vary else []
+        return [(word or "none", word) for word in words] + several
 
     @on(Input.Changed)
     @on(Select.Changed)
     def _changed(self, event: Input.Changed | Select.Changed) -> None:
         event.stop()
         text = str(event.value)
-        if text != self._text:  # what show_text put in is no wish of the person's
+        if text == _SEVERAL and isinstance(event, Select.Changed):
+            self.query_one(Choice).value = self._text
+            self.post_message(self.Several(self.field))
+        elif text != self._text:  # what show_text put in is no wish of the person's
             self._text = text
             self.post_message(self.Typed(self.field, text))
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that may be chosen, if the setting is one of them."""
+        return self._words
+
     def show_text(self, text: str) -> None:
         """Show another text, that nobody typed."""
+        if text == self._text:
+            return
         self._text = text
         for control in self.query(Input):
             control.value = text
-        for choice in self.query(Select):
-            choice.value = text
+        for choice in self.query(Choice):
+            with choice.prevent(Select.Changed):
+                choice.set_options(self._options())
+                choice.value = text
 
-    def show_state(self, *, error: str, is_changed: bool) -> None:
-        """Show what is wrong, or what is allowed; a changed setting has a sign."""
+    def show_state(self, *, error: str, is_changed: bool, note: str = "") -> None:
+        """Show what is wrong, or a note, or what is allowed; a changed setting has a sign."""
+        shown = (f"✗ {error}" if error else note or hint(self.field), bool(error), is_changed)
+        if shown == self._shown:
+            return
+        self._shown = shown
         self.set_class(bool(error), "-error")
         self.set_class(is_changed, "-changed")
-        self.query_one(".hint", Label).update(f"✗ {error}" if error else hint(self.field))
+        self.query_one(".hint", Label).update(shown[0])
         name = self.field.name.replace("_", "-")
         self.query_one(".name", Label).update(f"{name} •" if is_changed else name)
 

@@ -1,19 +1,21 @@
 """The last line: the keys that matter now, made from the bindings and cut to what fits."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from textual import events
 from textual.binding import Binding
 from textual.content import Content
+from textual.keys import REPLACED_KEYS, key_to_character
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from simclr_tui.keymap import remapped
 from simclr_tui.words import Part
 
-_DISPLAY = {"enter": "↵", "space": "space", "slash": "/", "question_mark": "?", "ctrl+p": "^p", "escape": "esc"}
+_DISPLAY = {"enter": "↵", "space": "space", "escape": "esc", "pageup": "page up", "pagedown": "page down"}
 _DISPLAY |= {"left": "←", "right": "→", "up": "↑", "down": "↓"}
-_DISPLAY |= {"left_square_bracket": "[", "right_square_bracket": "]", "ctrl+enter": "^↵", "f5": "F5", "f6": "F6"}
-_DISPLAY |= {"less_than_sign": "<", "greater_than_sign": ">"}
+_MODIFIERS = {"ctrl": "^", "shift": "⇧"}
 
 
 class KeyLine(Widget):
@@ -32,7 +34,8 @@ class KeyLine(Widget):
     def _places(self) -> list[tuple[int, int, Binding]]:
         """Where each binding that fits begins and ends."""
         places, column = [], 1
-        for binding in self.keys:
+        keymap = getattr(self.app, "keymap", {})
+        for binding in (remapped(binding, keymap) for binding in self.keys):
             width = len(key_text(binding)) + 1 + len(binding.description)
             if column + width <= self.size.width:
                 places.append((column, column + width, binding))
@@ -48,5 +51,20 @@ class KeyLine(Widget):
 
 def key_text(binding: Binding) -> str:
     """A key as it is written for people."""
-    first = binding.key.split(",")[0]
-    return binding.key_display or _DISPLAY.get(first, first)
+    return binding.key_display or one_key_text(binding.key.split(",")[0])
+
+
+def one_key_text(key: str) -> str:
+    """One key as it is written for people: its character or sign, with ^ for ctrl and ⇧ for shift."""
+    *modifiers, last = key.split("+")
+    signs = "".join(_MODIFIERS.get(modifier, f"{modifier}-") for modifier in modifiers)
+    return signs + (_DISPLAY.get(last) or _character(last))
+
+
+@cache
+def _character(name: str) -> str:
+    """The character of a key that Textual calls by its Unicode name: plus, comma, number_sign."""
+    if name[:1] == "f" and name[1:].isdigit():
+        return name.upper()
+    character = key_to_character(REPLACED_KEYS.get(name, name))
+    return character if character is not None and character.isprintable() else name

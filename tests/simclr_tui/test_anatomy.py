@@ -216,7 +216,7 @@ async def test_the_dashboard_shows_the_epoch_below_the_step_times(
     async with app.run_test(size=size) as pilot:
         await wait_for_text(pilot, "● done")
         if size[0] == 80:
-            await pilot.press("enter", "left_square_bracket", "left_square_bracket", "left_square_bracket")
+            await pilot.press("tab", "left_square_bracket", "left_square_bracket", "left_square_bracket")
         await wait_for_text(pilot, "a step, ms", "epoch 15 S", "B backward 38 %")
         assert ("B backward 38 % BB" in screen_text(app)) == (size[0] == 80)
 

@@ -79,18 +79,18 @@ async def test_the_frame_at_80_by_24_shows_one_pane_and_one_chart_at_a_time(
         assert "device idle" in lines[0]
         assert "chance" not in screen_text(app)
         await pilot.press("tab")
-        await wait_for_text(pilot, "chance 5.54", "╭─ loss ")
+        await wait_for_text(pilot, "chance 5.54", "┏━ loss ")
         assert "resting" not in screen_text(app)
         seen = []
         for _ in range(6):
             titles = ("loss", "contrastive accuracy", "kNN top-1", "a step, ms", "device, %", "test accuracy")
-            seen.append([title for title in titles if f"╭─ {title}" in screen_text(app)])
+            seen.append([title for title in titles if f"┏━ {title}" in screen_text(app)])
             await pilot.press("right_square_bracket")
             await pilot.pause(0.05)
         assert [title for (title,) in seen] == list(titles)
         await pilot.press("left_square_bracket")
         await wait_for_text(pilot, "raw pixels")
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "resting")
 
 
@@ -102,7 +102,7 @@ async def test_the_frame_at_200_by_50_has_three_columns_of_charts_and_events_bes
         await wait_for_text(pilot, "chance 5.54")
         lines = lines_of(app)
         assert all(len(line) == 200 for line in lines)
-        (row,) = [line for line in lines if "╭─ loss " in line]
+        (row,) = [line for line in lines if "┏━ loss " in line]
         assert "contrastive accuracy" in row
         assert "kNN top-1" in row
         assert any(line.startswith("╭─ events ") for line in lines)

@@ -126,7 +126,7 @@ async def test_beside_the_list_stands_the_verdict_instead_of_empty_charts(
     async with app.run_test(size=size) as pilot:
         await wait_for_text(pilot, "grid")
         if size[0] < 100:
-            await pilot.press("enter")
+            await pilot.press("tab")
         await wait_for_text(pilot, "╭─ trials", "╭─ verdict", "b opens it")
         if size[0] < 100:
             return

@@ -1,13 +1,17 @@
 """The state of the main screen."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simclr_tui.board import Board
+from simclr_tui.listing import ListView
 from simclr_tui.model import RunRow, depths, table_order
+from simclr_tui.query import parse
 from trainer.store.reader import StoreReader
+from trainer.store.records import Labels
 
 
 @pytest.fixture
@@ -165,3 +169,76 @@ def test_a_thousand_forks_of_forks_are_put_in_order(rows: list[RunRow]) -> None:
         chain.append(RunRow(run, "finished", number))
     assert table_order(chain) == chain
     assert depths(chain) == list(range(1000))
+
+
+def test_a_filter_that_is_half_typed_leaves_the_list_as_its_other_terms_have_it(board: Board) -> None:
+    board.set_filter("state:failed,paused")
+    assert names(board) == ["broken", "resting"]
+    board.set_filter("state:failed,paused temperature>")
+    assert (names(board), board.filter) == (["broken", "resting"], "state:failed,paused")
+    assert "needs a number" in board.problem
+    board.set_filter("temprature>0.2 state:failed,paused")
+    assert names(board) == ["broken", "resting"], "a mistake in the middle leaves the list that there was"
+    assert "did you mean temperature?" in board.problem
+    board.set_filter("state:failed,paused temperature>0.2")
+    assert (names(board), board.problem) == (["resting"], "")
+
+
+def test_the_cursor_of_a_run_that_was_put_away_goes_to_the_one_in_its_place(board: Board, rows: list[RunRow]) -> None:
+    board.move(1)
+    board.take_rows([replace(row, labels=Labels(is_archived=row.run.name == "broken")) for row in rows])
+    assert names(board) == ["waiting", "resting", "done"]
+    assert board.cursor is not None
+    assert board.cursor.run.name == "resting"
+
+
+def test_all_runs_of_the_list_are_marked_and_none_where_all_of_them_are(board: Board) -> None:
+    board.set_filter("state:failed,paused")
+    assert board.mark_all()
+    assert [row.run.name for row in board.marked_rows] == ["broken", "resting"]
+    board.set_filter("")
+    assert board.mark_all()
+    assert len(board.marked) == 4
+    assert not board.mark_all()
+    assert not board.marked
+
+
+def test_runs_are_found_by_being_marked_as_soon_as_they_are(board: Board) -> None:
+    board.set_filter("is:marked or state:failed")
+    assert names(board) == ["broken"]
+    board.marked = {board.rows[-1].run.id}
+    assert names(board) == ["broken", "done"]
+
+
+def test_no_more_runs_are_drawn_than_can_be_told_apart(rows: list[RunRow]) -> None:
+    board = Board()
+    board.take_rows([replace(rows[0], run=replace(rows[0].run, id=f"{n:010}"), place=n) for n in range(30)])
+    board.mark_all()
+    board.move(99)
+    assert [one.row.place for one in board.drawn] == [0, *range(19, 30)]
+
+
+def test_what_nothing_has_changed_of_is_the_same_list(board: Board, rows: list[RunRow]) -> None:
+    lines = board.lines
+    board.move(1)
+    board.toggle_mark()
+    assert board.lines is lines
+    board.take_rows(rows)
+    assert board.lines is not lines
+
+
+@pytest.mark.parametrize("view", [ListView(), ListView(sort="smoothed", group="state", filter=parse("lr>0 -is:sick"))])
+def test_five_thousand_runs_are_put_in_order_and_walked_through_at_once(view: ListView, rows: list[RunRow]) -> None:
+    """What is quadratic takes minutes here."""
+    many = [replace(rows[0], run=replace(rows[0].run, id=f"{n:010}"), place=n) for n in range(5000)]
+    board = Board(listed=view)
+    board.take_rows(many)
+    board.mark_all()
+    begun = time.thread_time()
+    board.take_rows(many)
+    for _ in range(100):
+        board.move(1)
+        assert board.cursor is not None
+        assert len(board.drawn) == 12
+        board.watched(100)
+    assert time.thread_time() - begun < 3.0

@@ -43,9 +43,11 @@ def test_each_checkpoint_is_listed_with_the_reason_that_it_is_kept_for(
     assert found == {60: ["newest"], 50: ["newest"], 40: ["newest"], 20: ["milestone"], 10: ["best"]}
     assert main(["checkpoints", "a run", "--runs-dir", str(runs)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 8
     assert "newest" in lines[1]
-    assert lines[-1].rstrip().endswith("best")
+    assert lines[5].rstrip().endswith("best")
+    assert lines[7].startswith("5 checkpoints · ")
+    assert lines[7].endswith("step 40 goes once the next one is written")
     assert "verified" in lines[1]
 
 

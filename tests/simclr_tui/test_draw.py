@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from simclr_tui.draw import ChartData, Line, draw, text_of
-from simclr_tui.series import Sample
+from simclr_tui.draw import ChartData, Line, Mark, draw, text_of
+from simclr_tui.series import Sample, Series
 
 RISING = ChartData(
     title="rising",
@@ -45,7 +45,7 @@ def test_the_chance_level_is_a_dashed_line_with_its_label() -> None:
 
 
 def test_a_mark_runs_from_top_to_bottom_with_its_label() -> None:
-    text = text_of(draw(replace(RISING, marks=[(5.0, "resumed")]), 40, 9))
+    text = text_of(draw(replace(RISING, marks=[Mark(5.0, "resumed")]), 40, 9))
     columns = {line.index("┆") for line in text[:-1] if "┆" in line}
     assert len(columns) == 1
     assert sum("┆" in line for line in text) >= 7
@@ -109,3 +109,87 @@ def test_a_chart_without_a_curve_says_why() -> None:
     assert " ".join(" ".join(text).split()) == data.empty
     assert all(len(line) == 30 for line in text)
     assert len(text_of(draw(data, 10, 2))) == 2
+
+
+def test_a_curve_is_broken_where_a_gap_is_told_and_a_band_too() -> None:
+    for band in (False, True):
+        line = Line(samples=[Sample.at(x, 5) for x in range(11)], ink="run-0", gaps=(4.5,), band=band)
+        wide = replace(line, samples=[Sample.at(x, 5) for x in (0, 1, 2, 7, 8, 9, 10)])
+        (row,) = [
+            one[3:].strip() for one in text_of(draw(replace(RISING, lines=[wide]), 60, 10))[:-1] if one[3:].strip()
+        ]
+        assert len(row.split()) == 2
+        whole = replace(wide, gaps=())
+        (row,) = [
+            one[3:].strip() for one in text_of(draw(replace(RISING, lines=[whole]), 60, 10))[:-1] if one[3:].strip()
+        ]
+        assert len(row.split()) == 1
+
+
+def test_in_a_window_a_curve_goes_on_to_both_edges_as_if_the_rest_were_there() -> None:
+    window = replace(RISING, x_range=(3.5, 6.5), y_range=(0, 10))
+    few = replace(window, lines=[Line(samples=[Sample.at(0, 0), Sample.at(10, 10)], ink="run-0")])  # none lies inside
+    for data in (window, few):
+        rows = text_of(draw(data, 60, 12))[:-1]
+        covered = {number for row in rows for number, character in enumerate(row[3:-1]) if character != " "}
+        assert covered == set(range(56))
+
+
+def test_a_curve_that_lies_beyond_the_window_has_no_sign_and_no_mark_in_it() -> None:
+    data = replace(RISING, x_range=(20, 30), marks=[Mark(5, "resumed"), Mark(25, "paused")])
+    text = "".join(text_of(draw(data, 60, 10)))
+    assert "●" not in text
+    assert "resumed" not in text
+    assert "paused" in text
+
+
+def test_marks_of_warnings_and_errors_have_a_heavier_line_a_sign_and_an_ink() -> None:
+    marks = [Mark(2, "resumed"), Mark(4, "health", "warning"), Mark(6, "checkpoint failed", "error")]
+    rows = draw(
+        replace(RISING, lines=[replace(RISING.lines[0], samples=[Sample.at(x, 0) for x in (0, 10)])], marks=marks),
+        100,
+        12,
+    )
+    text = "\n".join(text_of(rows))
+    assert "▲ health" in text
+    assert "✖ checkpoint failed" in text
+    inks = {(character, ink) for row in rows for character, ink in row if character in "┆┇"}
+    assert inks == {("┆", "mark"), ("┇", "warning"), ("┇", "error")}
+
+
+def test_times_on_x_have_the_units_of_time() -> None:
+    for end, labels in (
+        (20.0, ["0 s", "5 s", "10 s"]),
+        (3600.0, ["0 s", "15 min", "30 min"]),
+        (10_000.0, ["0 s", "1 h", "2 h"]),
+        (4 * 86_400.0, ["0 s", "1 d", "2 d", "3 d"]),
+        (30 * 3600.0, ["0 s", "6 h", "12 h", "18 h", "1 d"]),
+    ):
+        data = replace(RISING, x_range=(0, end), x_seconds=True, x_name="")
+        axis = text_of(draw(data, 50, 8))[-1]
+        found = [word.strip() for word in axis.split("  ") if word.strip()]
+        assert found[: len(labels)] == labels, end
+
+
+def test_a_long_name_of_x_is_shortened_where_labels_need_the_room() -> None:
+    data = replace(RISING, x_name="since start, pauses included")
+    assert text_of(draw(data, 100, 8))[-1].endswith("since start, pauses included")
+    short = text_of(draw(data, 60, 8))[-1]
+    assert short.endswith("since start")
+    assert short.split()[:2] == ["0", "2"]
+
+
+def test_what_is_drawn_twice_is_the_same_from_samples_that_keep_what_was_made_of_them() -> None:
+    line = RISING.lines[0]
+    kept = replace(RISING, lines=[replace(line, samples=Series(line.samples))])
+    for width in (30, 60, 30):
+        for high in (10, 20, 10):
+            plain, known = (replace(data, y_range=(0, high)) for data in (RISING, kept))
+            assert draw(known, width, 9) == draw(plain, width, 9)
+
+
+def test_a_mark_does_not_cut_the_label_of_a_level() -> None:
+    low = replace(RISING, lines=[Line(samples=[Sample.at(x, 1) for x in (0, 10)], ink="run-0")], chance=(8, "chance 8"))
+    for x in range(11):
+        text = "\n".join(text_of(draw(replace(low, marks=[Mark(x, "paused")]), 60, 10)))
+        assert " chance 8 " in text, x

@@ -126,12 +126,12 @@ async def test_a_child_stands_below_its_parent_and_continues_its_curve(
         above = next(number for number, line in enumerate(lines) if " first " in line and "paused" in line)
         assert "└ warmer" in lines[above + 1]
         assert max(map(len, lines)) <= size[0]
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "┆ forked", "└ first, step 46")
         if size[0] >= 100:
             await wait_for_text(pilot, f"forked from first ({parent.id})")
         await pilot.press("escape", "up")
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "● first", "┆ fork")
 
 

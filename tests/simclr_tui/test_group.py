@@ -4,7 +4,7 @@ from pathlib import Path
 
 from simclr_tui.app import DashboardApp
 from simclr_tui.screens.confirm import ConfirmScreen
-from simclr_tui.screens.group import named
+from simclr_tui.verbs import named
 from tests.simclr_tui.support import Holder, toasts, wait_for_text, wait_until
 from trainer.store.reader import StoreReader
 

@@ -9,11 +9,15 @@ import pytest
 
 from simclr_tui.app import DashboardApp
 from simclr_tui.model import Turn
+from simclr_tui.screens.line import device_choices
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.words import turn_words
 from tests.simclr_tui.support import screen_text, toasts, wait_for_text, wait_until
-from trainer.queue import line
+from tests.trainer.test_device_lock import user
+from trainer.devices import Gpu, device_name, gpus
+from trainer.queue import device_setting, line
 from trainer.store.reader import StoreReader
+from trainer.store.runs import RunStore
 
 SIZE = (120, 36)
 _BUSY = """
@@ -96,6 +100,54 @@ async def test_one_that_waits_already_is_not_put_in_line_again(app: DashboardApp
         await wait_until(pilot, lambda: "resting waits already; < and > move it" in toasts(app))
         await pilot.press("greater_than_sign")
         await wait_until(pilot, lambda: "resting is number 1 in its line" in toasts(app))
+
+
+async def test_a_waiting_run_is_sent_to_a_device_that_is_picked(runs: Path, app: DashboardApp) -> None:
+    with user(device_name("cuda:0", gpus())):
+        async with app.run_test(size=SIZE) as pilot:
+            await wait_for_text(pilot, "▸■ resting")
+            await pilot.press("W")
+            await wait_until(pilot, lambda: "resting waits in no line; Q puts" in toasts(app))
+            store = RunStore.open(runs)
+            run = store.find("resting")
+            store.update_run(run.id, config=run.config.replace('"device": "auto"', '"device": "cuda:0"'))
+            await pilot.press("Q")
+            await wait_for_text(pilot, "number 1 in line for GPU", seconds=60)
+            await pilot.press("W")
+            await wait_for_text(pilot, "Where resting waits", "the CPU")
+            await pilot.press(*"cpu")
+            await pilot.press("enter")
+            await wait_until(pilot, lambda: "resting waits for the CPU now, as the last there" in toasts(app))
+            await wait_for_text(pilot, "number 1 in line for the CPU")
+            assert device_setting(store.run(run.id)) == "cpu"
+            store.close()
+
+
+async def test_marked_runs_are_put_in_line_after_one_question_the_oldest_first(
+    runs: Path, app: DashboardApp, some_runs: dict[str, str]
+) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        app.main_screen.board.marked = {some_runs[name] for name in ("waiting", "resting", "done")}  # type: ignore[union-attr]
+        await pilot.press("Q")
+        await wait_for_text(pilot, "Queue 2 runs?", "resting, waiting", "Left alone: done is finished")
+        await pilot.press("n", "Q")
+        await wait_for_text(pilot, "Queue 2 runs?")
+        assert names_in_line(runs) == []
+        await pilot.press("y")
+        await wait_until(pilot, lambda: [name for name, _ in names_in_line(runs)] == ["resting", "waiting"], seconds=60)
+
+
+def test_the_devices_that_there_are_to_choose_from() -> None:
+    assert device_choices([]) == [("cpu", "the CPU", "")]
+    there = [Gpu(uuid=f"GPU-{n}", name="Titan", free_bytes=2**30, processes=n) for n in range(3)]
+    assert device_choices(there) == [
+        ("next", "the next free GPU", "whichever is free first"),
+        ("cuda:0", "Titan (GPU-0)", "1 GiB free, 0 processes compute on it"),
+        ("cuda:1", "Titan (GPU-1)", "1 GiB free, 1 process computes on it"),
+        ("cuda:2", "Titan (GPU-2)", "1 GiB free, 2 processes compute on it"),
+        ("cpu", "the CPU", ""),
+    ]
 
 
 def test_a_turn_in_words() -> None:

@@ -8,15 +8,18 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 
 from simclr_tui.app import DashboardApp
+from simclr_tui.keymap import bindings_of
 from simclr_tui.screens.apply_benchmark import ApplyScreen
 from simclr_tui.screens.benchmark import BenchmarkScreen
 from simclr_tui.screens.benchmark_form import BenchmarkForm
+from simclr_tui.screens.chart_full import ChartFullScreen
 from simclr_tui.screens.confirm import ConfirmScreen
 from simclr_tui.screens.evaluate import EvaluateScreen
-from simclr_tui.screens.help import HelpScreen, bindings_of
+from simclr_tui.screens.help import HelpScreen
 from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
+from simclr_tui.screens.run import RunScreen
 from tests.simclr_tui.learning_store import put_checkpoint
 from tests.simclr_tui.support import Holder, screen_text, toasts, wait_for_text, wait_until
 from trainer.store.reader import StoreReader
@@ -128,14 +131,14 @@ def left_of(app: DashboardApp) -> str:
     return screen_text(app).partition("╭─ events")[0]
 
 
-async def test_enter_gives_the_run_the_whole_screen_with_its_settings_and_events(
+async def test_tab_gives_the_run_the_whole_screen_with_its_settings_and_events(
     runs: Path, some_runs: dict[str, str]
 ) -> None:
     app = DashboardApp(runs, select=some_runs["resting"])
     async with app.run_test(size=SIZE) as pilot:
         await wait_for_text(pilot, "▸■ resting")
-        await pilot.press("enter")
-        await wait_for_text(pilot, "differs from preset demo", "temperature 0.5 (0.2)", "paused by a test", "↵ back")
+        await pilot.press("tab")
+        await wait_for_text(pilot, "differs from preset demo", "temperature 0.5 (0.2)", "paused by a test", "tab list")
         assert "finished by a test" not in screen_text(app), "only the run's own events"
         await pilot.press("down")
         await wait_for_text(pilot, "● done", "differs from preset demo: nothing")
@@ -159,7 +162,7 @@ async def test_a_long_reason_of_a_failure_is_shown_in_two_lines_to_its_end(
     async with app.run_test(size=SIZE) as pilot:
         await wait_for_text(pilot, "failed · r tries again", "hung: no progress", "last checkpoint")
         await pilot.resize_terminal(80, 24)
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "hung: no progress", "from the last checkpoint")
 
 
@@ -168,7 +171,7 @@ async def test_what_a_stalled_run_needs_is_shown_to_its_end(runs: Path, some_run
     with Holder(runs, some_runs["resting"]) as holder:
         async with app.run_test(size=(80, 24)) as pilot:
             await wait_for_text(pilot, "resting")
-            await pilot.press("enter")
+            await pilot.press("tab")
             holder.process.send_signal(signal.SIGSTOP)
             await wait_for_text(pilot, "stalled · epoch 9/15", f"kill -CONT {holder.process.pid}", "demo · shapes")
 
@@ -185,7 +188,7 @@ async def test_checkpoints_that_cannot_be_written_stand_beside_the_run_until_one
     app = DashboardApp(runs, select=run_id)
     async with app.run_test(size=size) as pilot:
         await wait_for_text(pilot, "resting")
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "✗ checkpoints can't be written, the newest is ")
         put_checkpoint(store, run_id, 99)
         await wait_until(pilot, lambda: "can't be written" not in screen_text(app))
@@ -205,7 +208,7 @@ async def test_where_bits_are_not_promised_it_is_said_and_so_is_the_last_replay(
     app = DashboardApp(runs, select=run_id)
     async with app.run_test(size=size) as pilot:
         await wait_for_text(pilot, "resting")
-        await pilot.press("enter")
+        await pilot.press("tab")
         await wait_for_text(pilot, "resting", "note 19", *["replay 37 of 37 identical"] if size == SIZE else [])
         assert "bits not promised" not in screen_text(app)
         store.update_run(run_id, exactness="not promised: from step 101 on threads 8 → 6")
@@ -234,13 +237,26 @@ async def test_a_click_chooses_a_run_and_a_second_one_opens_it(runs: Path, some_
         await pilot.click("#runs", offset=(5, 3))
         await wait_for_text(pilot, "▸■ resting")
         await pilot.click("#runs", offset=(5, 3))
+        await wait_until(pilot, lambda: isinstance(app.screen, RunScreen))
         await wait_for_text(pilot, "differs from preset demo")
+        await pilot.press("escape")
+        await wait_until(pilot, lambda: isinstance(app.screen, MainScreen))
         await pilot.click("#keys", offset=(2, 0))
         await wait_until(pilot, lambda: isinstance(app.screen, NewRunScreen))
 
 
 @pytest.mark.parametrize(
-    "owner", [MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp, ConfirmScreen, HelpScreen]
+    "owner",
+    [
+        MainScreen,
+        ChartFullScreen,
+        LearningScreen,
+        EvaluateScreen,
+        NewRunScreen,
+        DashboardApp,
+        ConfirmScreen,
+        HelpScreen,
+    ],
 )
 def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
     bindings = owner.BINDINGS  # type: ignore[attr-defined]
@@ -250,10 +266,10 @@ def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
 
 async def test_help_lists_every_key_with_what_it_does(runs: Path) -> None:
     app = DashboardApp(runs)
-    async with app.run_test(size=(120, 160)) as pilot:
+    async with app.run_test(size=(120, 500)) as pilot:
         await wait_for_text(pilot, "no run yet")
         await pilot.press("question_mark")
-        await wait_for_text(pilot, "esc closes")
+        await wait_for_text(pilot, "esc closes", "Charts: the raw values are faint")
         text = screen_text(app)
         benchmarks = (BenchmarkScreen, BenchmarkForm, ApplyScreen)
         for owner in (MainScreen, LearningScreen, EvaluateScreen, NewRunScreen, DashboardApp, *benchmarks):

@@ -12,7 +12,7 @@ from simclr_tui.app import DashboardApp
 from simclr_tui.draft import common_fields, folded_fields
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.widgets.field_row import FieldRow
-from tests.simclr_tui.support import screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import toasts, wait_for_text, wait_until
 from trainer.presets import load_preset
 from trainer.state import run_state
 from trainer.store.reader import StoreReader
@@ -41,7 +41,7 @@ async def test_the_form_shows_common_settings_and_folds_the_rest_by_group(runs: 
         screen = await open_form(pilot)
         assert [row.field.name for row in screen.query(FieldRow)] == [one.name for one in common_fields()]
         for group, fields in folded_fields().items():
-            assert f"{group} ({len(fields)} more)" in screen_text(app)
+            await wait_for_text(pilot, f"{group} ({len(fields)} more)")
         screen.query_one("#group-loader", Collapsible).collapsed = False
         await wait_for_text(pilot, "num-workers", "0 to 64 processes")
         await pilot.press("escape")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.curves import CurveReader
+from simclr_tui.draw import Mark
 from simclr_tui.drawn import SIGNS, Drawn, Stretch, View
 from simclr_tui.model import Curves, RunRow, Turn
 from simclr_tui.panels import PANELS, accuracy_panel, device_panel, knn_panel, loss_panel
@@ -60,7 +61,7 @@ def test_samples_are_made_once_for_what_was_read_and_anew_for_what_is_looked_at_
     one, steps = drawn["done"], View(axis="step")
     again = replace(one)  # the board makes such a record at every poll
     assert again.samples("loss", VIEW) is one.samples("loss", VIEW)
-    assert again.smoothed("loss", VIEW, 1.0, 2.0) is one.smoothed("loss", VIEW, 1.0, 2.0)
+    assert again.smoothed("loss", VIEW, 1.0, 2.0)[1] is one.smoothed("loss", VIEW, 1.0, 2.0)[1]
     assert one.smoothed("loss", VIEW, 1.0, 2.0) != one.smoothed("loss", VIEW, 1.0, 3.0)
     by_epoch = one.samples("loss", VIEW)
     assert [s.x for s in one.samples("loss", steps)] == pytest.approx([s.x * STEPS_PER_EPOCH for s in by_epoch])
@@ -134,8 +135,8 @@ def test_a_resumed_run_is_marked_where_it_went_on(drawn: dict[str, Drawn]) -> No
     one = drawn["done"]
     event = replace(one.curves.events[0], kind="resumed-from", step=115)
     resumed = Drawn(one.row, replace(one.curves, events=(event,)))
-    assert loss_panel([resumed], VIEW).marks == [(5.0, "resumed")]
-    assert loss_panel([resumed], View(axis="step")).marks == [(115, "resumed")]
+    assert loss_panel([resumed], VIEW).marks == [Mark(5.0, "resumed")]
+    assert loss_panel([resumed], View(axis="step")).marks == [Mark(115, "resumed")]
 
 
 def test_every_chart_without_a_curve_says_why(drawn: dict[str, Drawn]) -> None:
@@ -176,7 +177,7 @@ def test_a_fork_draws_its_parents_curve_faint_up_to_the_fork_and_its_own_from_th
     assert len(trunk.samples) == 115 + 1, "and one more, so that it meets the child's"
     assert trunk.samples[-1] == own.samples[0]
     assert max(sample.x for sample in raw.samples) > 115 / STEPS_PER_EPOCH >= trunk.samples[-2].x
-    assert data.marks == [(5.0, "forked")]
+    assert data.marks == [Mark(5.0, "forked"), Mark(200 / STEPS_PER_EPOCH, "paused")]
     whole = [p for p in drawn["done"].curves.steps["loss"] if p.first <= 115] + list(child.curves.steps["loss"])
     assert [s.x for s in [*trunk.samples[:-1], *own.samples]] == [p.first / STEPS_PER_EPOCH for p in whole]
 
@@ -210,11 +211,11 @@ def test_a_fork_that_has_not_begun_shows_where_it_will(drawn: dict[str, Drawn]) 
     waiting = Drawn(child.row, replace(child.curves, events=()), child.trunk)
     data = loss_panel([waiting], VIEW)
     assert [line.ink for line in data.lines] == [waiting.faint_ink]
-    assert data.marks == [(5.0, "forked")]
+    assert data.marks == [Mark(5.0, "forked")]
     assert data.x_range == (0.0, 5.0)
 
 
 def test_a_run_that_has_a_fork_is_marked_where(drawn: dict[str, Drawn]) -> None:
     one = drawn["done"]
     event = replace(one.curves.events[0], kind="forked", step=230)
-    assert loss_panel([Drawn(one.row, replace(one.curves, events=(event,)))], VIEW).marks == [(10.0, "fork")]
+    assert loss_panel([Drawn(one.row, replace(one.curves, events=(event,)))], VIEW).marks == [Mark(10.0, "fork")]

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from simclr_tui.screens import pick
 from simclr_tui.screens.pick import Item, PickScreen
-from simclr_tui.theme import run_variables
+from simclr_tui.theme import DARK, grounds, run_variables
 from tests.simclr_tui.support import screen_text, wait_for_text
 
 ITEMS = [Item("loss", "loss"), Item("lr", "learning rate", "of a step"), Item("knn", "kNN top-1", "of an epoch")]
@@ -23,7 +23,7 @@ class PickApp(App[None]):
         self.answers: list[list[str] | None] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return dict(run_variables(dark=True))
+        return {**run_variables(dark=True), **grounds(DARK)}
 
     def on_mount(self) -> None:
         self.push_screen(self.pick, self.answers.append)

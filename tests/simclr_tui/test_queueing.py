@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from simclr_tui.__main__ import main
 from tests.processes import kill_all_of
 from tests.simclr_tui.test_commands import call, sentence
 from tests.trainer.test_device_lock import Other, user
 from trainer import queue
 from trainer.config import PretrainConfig
+from trainer.device_lock import user_of
+from trainer.devices import device_name, gpus
 from trainer.process import identity, lock_holder
 from trainer.start import new_pretrain_run
 from trainer.state import run_state
@@ -94,6 +97,31 @@ def test_the_line_is_shown_and_changed(runs: Path, store: RunStore, busy: Other)
     until(lambda: run_state(store.run(a), runs) == "paused")
     assert names(line(runs)) == ["b", "c"]
     assert all(store.last_step(run_id) == 0 for run_id in (a, b, c))
+
+
+def test_a_waiting_run_is_sent_to_another_device_and_trains_there(
+    runs: Path, store: RunStore, busy: Other, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with user(device_name("cuda:0", gpus())):
+        done = call(runs, "launch", "--queue", "--name", "a", *TINY, "--device", "cuda:0", "--json")
+        a = str(json.loads(done.stdout)["id"])
+        until(lambda: store.run(a).lifecycle == "queued")
+        assert call(runs, "queue", "to", "a", "cpu").stdout == "a waits for the CPU now\n"
+        for words, why in {
+            ("to", "a", "cpu"): "a waits for the CPU already",
+            ("to", "a", "tpu"): "'tpu' is not known; choose auto, next, cpu, cuda or cuda:N",
+            ("to", "a"): "takes a device, such as next or cuda:1, and nothing else does",
+            ("up", "a", "cpu"): "takes a device, such as next or cuda:1, and nothing else does",
+        }.items():
+            assert main(["--runs-dir", str(runs), "queue", *words]) == 2
+            assert why in capsys.readouterr().err
+        assert [(waiter.device, waiter.place) for waiter in queue.line(store, runs)] == [("cpu", 1)]
+        busy.process.kill()
+        until(lambda: store.run(a).lifecycle == "started")
+        assert user_of("cpu") == store.run(a).pid
+        assert main(["--runs-dir", str(runs), "queue", "to", "a", "auto"]) == 2
+        assert "a is in no line" in capsys.readouterr().err
+    assert queue.device_setting(store.run(a)) == "cpu"
 
 
 def test_a_waiting_run_is_paused_stopped_and_put_in_line_again(runs: Path, store: RunStore) -> None:

@@ -8,7 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simclr_tui.series import Sample, Scale, log_ticks, nice_step, reduce, smooth, ticks, upper_bound
+from simclr_tui.series import (
+    Sample,
+    Scale,
+    Series,
+    log_ticks,
+    nice_step,
+    recalled,
+    reduce,
+    smooth,
+    ticks,
+    time_tick,
+    time_ticks,
+    upper_bound,
+    within,
+)
 
 finite = st.floats(-1e6, 1e6)
 
@@ -107,3 +121,68 @@ def test_one_spike_does_not_set_the_upper_bound() -> None:
     assert upper_bound([Sample.at(0, 800.0)] + [Sample.at(x, 140.0) for x in range(1, 8)]) == 140.0
     assert upper_bound([Sample.at(x, float(x)) for x in range(101)]) == 95.0
     assert upper_bound([]) == 0.0
+
+
+@given(st.floats(0, 1e5), st.floats(1.0, 1e7), st.integers(1, 12))
+def test_ticks_of_time_are_whole_units_within_the_range_and_not_too_many(low: float, span: float, count: int) -> None:
+    found = time_ticks(low, low + span, count)
+    assert len(found) <= count + 2
+    if span / count < 1:
+        return
+    steps = {round(b - a, 6) for a, b in itertools.pairwise(found)}
+    assert len(steps) <= 1
+    for step in steps:
+        assert any(step % unit == 0 and step / unit <= 30 for unit in (1, 60, 3600)) or step % 86_400 == 0
+        assert any(86_400 % step == 0 for _ in [0]) or step % 86_400 == 0, "days begin at a tick"
+    assert all(low - 1e-3 <= value <= low + span + 1e-3 for value in found)
+
+
+@given(
+    xs=st.lists(st.floats(0, 100), min_size=1, max_size=30, unique=True),
+    ends=st.tuples(st.floats(-10, 110), st.floats(0.01, 60)),
+)
+def test_within_a_window_are_its_samples_and_the_edges_of_straight_lines(
+    xs: list[float], ends: tuple[float, float]
+) -> None:
+    low, high = ends[0], ends[0] + ends[1]
+    samples = [Sample(x, x - 1, x + 1, 2 * x) for x in sorted(xs)]
+    found = within(samples, Scale(low, high, 50))
+    assert [s for s in found if s in samples] == [s for s in samples if low <= s.x <= high]
+    for sample in found:
+        assert low <= sample.x <= high
+        assert sample.value == pytest.approx(2 * sample.x, abs=1e-6), "on the line between its neighbours"
+        assert (sample.low, sample.high) == pytest.approx((sample.x - 1, sample.x + 1), abs=1e-6)
+    crosses = samples[0].x < low < samples[-1].x
+    assert not crosses or found[0].x == low or found[0] in samples
+
+
+def test_a_series_answers_a_question_once_until_many_others_were_asked() -> None:
+    series, asked = Series([Sample.at(0, 1.0)]), []
+
+    def answer() -> int:
+        asked.append(1)
+        return len(asked)
+
+    assert [series.recall(("a", n), answer) for n in (1, 1, 2, 1, 2)] == [1, 1, 2, 1, 2]
+    for n in range(3, 30):
+        series.recall(("a", n), answer)
+    assert series.recall(("a", 1), answer) == 30, "it was let go"
+    assert recalled([Sample.at(0, 1.0)], ("a", 1), answer) == 31, "a plain list keeps nothing"
+    assert series == Series([Sample.at(0, 1.0)])
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "words"),
+    [
+        (0.25, 0.25, "0.25 s"),
+        (90, 30, "1 min 30 s"),
+        (3690, 30, "1:01:30"),
+        (3600, 30, "1:00:00"),
+        (5400, 1800, "1 h 30 min"),
+        (86_400 + 4 * 3600, 3600, "1 d 4 h"),
+        (86_400 + 4.5 * 3600, 1800, "1 d 4:30"),
+        (2 * 86_400, 86_400, "2 d"),
+    ],
+)
+def test_labels_of_time_are_told_apart_however_close_they_are(value: float, step: float, words: str) -> None:
+    assert time_tick(value, step) == words

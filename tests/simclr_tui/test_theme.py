@@ -5,8 +5,9 @@ from importlib import resources
 
 import pytest
 from textual.color import Color
+from textual.theme import Theme
 
-from simclr_tui.theme import DARK, LIGHT, RUN_COLOURS, run_variables
+from simclr_tui.theme import DARK, LIGHT, OWN, RUN_COLOURS, SIXTEEN, SIXTEEN_LIGHT, fitting, grounds, run_variables
 from simclr_tui.words import STATE_STYLES
 from trainer.state import STATES
 
@@ -29,7 +30,7 @@ def test_the_style_sheet_names_theme_variables_only() -> None:
     found = re.findall(rf"\b({'|'.join(DRAWN_PROPERTIES)}):\s*([^;]+);", TCSS)
     assert len(found) > 40
     for name, value in found:
-        words = [word for word in value.split() if word not in ("none", "round", "transparent")]
+        words = [word for word in value.split() if word not in ("none", "round", "heavy", "transparent")]
         assert all(word.startswith("$") or word.endswith("%") for word in words), (name, value)
 
 
@@ -47,3 +48,19 @@ def test_every_state_has_a_style() -> None:
     assert set(STATE_STYLES) == set(STATES)
     for state in STATES:
         assert f".run-table--{state} " in TCSS
+
+
+@pytest.mark.parametrize(("dark", "number"), [(True, 0), (None, 0), (False, 1)])
+def test_a_terminal_gets_the_theme_for_its_background_and_its_colours(dark: bool | None, number: int) -> None:
+    assert fitting(dark=dark, few_colours=False) == (DARK.name, LIGHT.name)[number]
+    assert fitting(dark=dark, few_colours=True) == (SIXTEEN.name, SIXTEEN_LIGHT.name)[number]
+
+
+@pytest.mark.parametrize("theme", OWN, ids=lambda theme: theme.name)
+def test_every_colour_that_the_style_sheet_names_is_there_in_every_theme(theme: Theme) -> None:
+    known = {**run_variables(dark=theme.dark), **grounds(theme), **theme.to_color_system().generate()}
+    known |= theme.variables
+    assert set(re.findall(r"\$([\w-]+)", TCSS)) <= set(known)
+    if theme.ansi:
+        own = {**grounds(theme), **theme.variables}
+        assert all(colour.startswith("ansi_") for colour in own.values()), "only the terminal's own colours"

@@ -203,3 +203,17 @@ def test_sums_go_on_from_what_a_checkpoint_kept() -> None:
     assert EpochSums.from_state({}) == EpochSums(), "an older version kept none"
     whole.clear()
     assert whole == EpochSums()
+
+
+def test_a_step_that_seems_to_begin_before_what_is_counted_has_only_what_comes_after_it() -> None:
+    """The two clocks are brought together anew again and again, and never perfectly."""
+    sums = EpochSums()
+    line = Timeline(sums)
+    line.add_span(WAIT, 0.0, 2.0)
+    line.fold_to(2.0)
+    line.add_step(1.5, 4.0, [])
+    line.add_step(3.5, 5.0, [])
+    line.add_step(4.0, 4.5, [])
+    assert sums.host[WAIT] == 2.0
+    assert sums.step_seconds == 3.0
+    assert sums.idle_seconds == 0.0

@@ -15,9 +15,10 @@ from trainer.config import PretrainConfig
 from trainer.control import Control, EndRequested
 from trainer.device_lock import DeviceLock, open_lock, user_of
 from trainer.devices import Gpu
-from trainer.errors import BusyError, ConfigError
+from trainer.errors import BusyError, ConfigError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.job import Job
+from trainer.process import identity
 from trainer.report import make_reporter
 from trainer.start import new_pretrain_run
 from trainer.store import RunStore
@@ -108,7 +109,7 @@ def test_a_run_that_began_on_a_gpu_does_not_go_on_on_the_cpu_by_next(store: RunS
 def looked(one: Job, name: str) -> str | None:
     """The device that a waiting run would get now."""
     queue.enqueue(one.store, one.run.id, name)
-    lock = turn._look(one, name)
+    _, lock = turn._look(one, name)
     return None if lock is None else taken(lock)
 
 
@@ -150,9 +151,71 @@ def test_those_who_wait_for_any_gpu_keep_their_order(store: RunStore, given: Giv
 def test_a_row_that_was_taken_away_by_mistake_comes_back(store: RunStore, given: Given) -> None:
     given()
     one = job(store, "cpu")
-    assert turn._look(one, "cpu") is None
+    assert turn._look(one, "cpu") == ("cpu", None)
     assert [row.run_id for row in queue_rows(store)] == [one.run.id]
     assert looked(one, "cpu") == "cpu"
+
+
+def test_a_waiting_run_that_is_sent_to_another_device_waits_for_that_one(store: RunStore, given: Given) -> None:
+    given(a=(10, 0), b=(5, 0))
+    waiters = Waiters(store, 1, devices=("GPU-b",))
+    one = in_line(store, "cuda:0", "GPU-a")
+    with user("GPU-a"):
+        assert turn._look(one, "GPU-a") == ("GPU-a", None)
+        assert queue.redirect(store, one.run.id, "cuda:1", devices.gpus()) == "GPU-b"
+        assert queue.device_setting(store.run(one.run.id)) == "cuda:1"
+        assert turn._look(one, "GPU-a") == ("GPU-b", None), "it stands behind the one that was there before"
+        waiters.die(waiters.ids[0])
+        name, lock = turn._look(one, "GPU-b")
+    assert (name, taken(lock)) == ("GPU-b", "GPU-b")
+    assert queue_rows(store) == []
+    with pytest.raises(UsageError, match="is in no line"):
+        queue.redirect(store, one.run.id, "cuda:0", devices.gpus())
+    assert queue.device_setting(store.run(one.run.id)) == "cuda:1"
+    waiters.close()
+
+
+@pytest.mark.parametrize(("before", "line", "to"), [("cuda:0", "GPU-a", "cpu"), ("next", "next", "cpu")])
+def test_sent_away_in_the_moment_of_its_turn_it_leaves_the_device_and_waits_on(
+    store: RunStore, given: Given, monkeypatch: pytest.MonkeyPatch, before: str, line: str, to: str
+) -> None:
+    given(a=(10, 0))
+    one, ahead = in_line(store, before, line), queue.ahead
+
+    def look_and_be_sent_away(*arguments: Any) -> Any:
+        found = ahead(*arguments)
+        queue.redirect(store, one.run.id, to, devices.gpus())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "ahead", look_and_be_sent_away)
+        assert turn._look(one, line) == (line, None)
+    assert user_of("GPU-a") is None
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "untouched"
+    name, lock = turn._look(one, line)
+    assert (name, taken(lock)) == ("cpu", "cpu")
+
+
+def test_a_run_is_sent_only_to_devices_that_are_there(store: RunStore, given: Given) -> None:
+    given(a=(10, 0))
+    one = in_line(store, "cuda", "GPU-a")
+    for setting, words in {
+        "cuda:1": "needs a GPU that this machine has 1 of",
+        "tpu": "choose auto, next, cpu, cuda or cuda:N",
+        "cuda:0": "waits for Titan RTX .GPU-a. already",
+    }.items():
+        with pytest.raises(UsageError, match=words):
+            queue.redirect(store, one.run.id, setting, devices.gpus())
+    with pytest.raises(ConfigError, match="this machine shows none of"):
+        queue.redirect(store, one.run.id, "next", [])
+
+
+def in_line(store: RunStore, device: str, name: str) -> Job:
+    """The job of a run that waits, as its trainer has it, which is this process."""
+    one = job(store, device)
+    store.lifecycle(one.run.id, "launched", "launched", **identity().columns())
+    queue.enqueue(store, one.run.id, name)
+    return one
 
 
 def test_a_device_that_torch_sees_otherwise_is_locked_as_well_and_said(store: RunStore, given: Given) -> None:

@@ -9,10 +9,11 @@ from trainer.doctor.check import Check, listed, plural
 from trainer.doctor.database import kind_of
 from trainer.errors import StoreError
 from trainer.manifest import run_folders
-from trainer.paths import store_file
+from trainer.paths import EMPTIED, store_file
 from trainer.process import live_trainers
 from trainer.queue import line, set_aside
 from trainer.state import LIVE_STATES, run_state
+from trainer.store.labels import read_labels
 from trainer.store.queue import queue_rows
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
@@ -27,6 +28,8 @@ class Stored:
     runs: dict[str, Run]
     steps: dict[str, set[int]]
     """Steps of the checkpoints that it announces, by run."""
+    trashed: Collection[str] = ()
+    """Runs in the trash."""
 
 
 def read_store(runs: Path) -> Stored | None:
@@ -38,7 +41,8 @@ def read_store(runs: Path) -> Stored | None:
         try:
             found = {run.id: run for run in reader.runs()}
             steps = {run_id: {row.step for row in reader.checkpoints(run_id)} for run_id in found}
-            return Stored(found, steps)
+            trashed = [run_id for run_id, labels in read_labels(reader).items() if labels.trashed_at is not None]
+            return Stored(found, steps, trashed)
         finally:
             reader.close()
     except StoreError:
@@ -61,7 +65,8 @@ def checks(runs: Path, stored: Stored | None, *, depth: checkpoints.Depth) -> It
         what, _, remedy = sentence.partition("; ")
         yield Check("run folder", "warn", what, remedy)
     if stored is not None:
-        yield from states(runs, stored.runs.values())
+        yield from states(runs, stored.runs.values(), stored.trashed)
+        yield from emptied(runs)
     found = checkpoints.survey(folders, depth=depth)
     names = {} if stored is None else {run.id: run.name for run in stored.runs.values()}
     finished = {run.id for run in stored.runs.values() if run.lifecycle == "finished"} if stored is not None else ()
@@ -75,17 +80,25 @@ def checks(runs: Path, stored: Stored | None, *, depth: checkpoints.Depth) -> It
         yield from against_store(found, stored, live)
 
 
-def states(runs: Path, rows: Collection[Run]) -> Iterator[Check]:
-    """How many runs there are, and those whose trainer is gone without a word."""
+def states(runs: Path, rows: Collection[Run], trashed: Collection[str] = ()) -> Iterator[Check]:
+    """How many runs there are, and those whose trainer is gone without a word, but those in the trash."""
     by_state = {run.id: run_state(run, runs) for run in rows}
     live = sum(state in LIVE_STATES for state in by_state.values())
     yield Check("runs", "ok", f"{plural(len(by_state), 'run')}, {live} of them with a live trainer")
-    cut_off = [run for run in rows if by_state[run.id] == "interrupted"]
+    cut_off = [run for run in rows if by_state[run.id] == "interrupted" and run.id not in trashed]
     if cut_off:
         words = f"{plural(len(cut_off), 'run')} interrupted: {listed(f'{run.name} ({run.id})' for run in cut_off)}"
         remedy = f"`simclr-tui resume {cut_off[0].id}`"
         remedy = remedy if len(cut_off) == 1 else f"`simclr-tui resume --all`, or one of them by {remedy}"
         yield Check("interrupted", "warn", words, remedy)
+
+
+def emptied(runs: Path) -> Iterator[Check]:
+    """What is left of runs that were being deleted for good when the process ended."""
+    left = [folder.name.removeprefix(EMPTIED) for folder in sorted(runs.glob(f"{EMPTIED}*"))]
+    if left:
+        words = f"{plural(len(left), 'run')} deleted in part: {listed(left)}"
+        yield Check("trash", "warn", words, "`simclr-tui trash --empty` deletes the rest")
 
 
 def waiting(runs: Path) -> Iterator[Check]:

@@ -39,6 +39,35 @@ def delete_row(store: RunStore, run_id: str) -> bool:
         return bool(connection.execute("DELETE FROM queue WHERE run_id = ?", (run_id,)).rowcount)
 
 
+def take_row(store: RunStore, run_id: str, device: str) -> bool:
+    """Take a run's row away whose turn has come on a device; False if it waits for another one now. Commits durably."""
+    with store._write(durable=True) as connection:
+        query = "DELETE FROM queue WHERE run_id = ? AND device = ?"
+        return bool(connection.execute(query, (run_id, device)).rowcount)
+
+
+def redirect(store: RunStore, run_id: str, device: str, config: str) -> bool:
+    """Put a run behind those that wait for another device, and give it settings that say so; both or neither.
+
+    Commits durably.
+
+    Args:
+        store: the store.
+        run_id: the run.
+        device: a name of trainer.devices.
+        config: its settings with that device.
+
+    Returns:
+        Whether it had a row: one whose turn has come has none any more, and keeps its device.
+    """
+    with store._write(durable=True) as connection:
+        query = "UPDATE queue SET device = ?, place = (SELECT max(place) + 1 FROM queue) WHERE run_id = ?"
+        has_row = bool(connection.execute(query, (device, run_id)).rowcount)
+        if has_row:
+            connection.execute("UPDATE runs SET config = ? WHERE id = ?", (config, run_id))
+        return has_row
+
+
 def set_held(store: RunStore, run_id: str, *, is_held: bool) -> bool:
     """Let others pass a run, or no longer; whether it has a row. Commits durably."""
     with store._write(durable=True) as connection:

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reas
 STAGE = 2e-5
 CASES = interpreted_cases(every=False)
 EVERY = interpreted_cases(every=True)
-TILES = case(16, 16, 40, 2, strengths=(0.5, 0.5, 0.5, 0.1), jitter_probability=1.0, normalisation="imagenet")
-"""Views of two tiles, the second of which is not full."""
+TILES = case(16, 16, 46, 2, strengths=(0.5, 0.5, 0.5, 0.1), jitter_probability=1.0, normalisation="imagenet")
+"""Views of three tiles, the last of which is not full; the kernels reserve room for four."""
 TAKEN = torch.tensor([7, 0])
 """Which of its images a batch holds."""
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Iterator
 
 import pytest
@@ -169,3 +170,16 @@ def test_the_passes_ask_nothing_of_the_device_and_have_static_shapes() -> None:
         views = plain.fused_views(images, torch.empty(9, 2, table.COLUMNS), torch.arange(4), TUTORIAL, 10)
     assert views.shape == (8, 3, 10, 10)
     assert "nonzero" not in inspect.getsource(plain)
+
+
+@pytest.mark.parametrize(("longest", "size"), [(12, 12), (13, 12), (23, 12), (24, 12), (29, 10), (96, 33), (110, 96)])
+def test_enough_old_pixels_are_looked_at_for_any_crop(longest: int, size: int) -> None:
+    most = 0
+    for length in range(1, longest + 1):
+        support = max(length / size, 1.0)
+        for place in range(size):
+            centre = (place + 0.5) * length / size
+            first = max(math.floor(centre - support + 0.5), 0)
+            parts = [old for old in range(length) if abs(old + 0.5 - centre) < support]
+            most = max(most, parts[-1] + 1 - first)
+    assert most <= plain.taps_of(longest, longest, size)

@@ -1,0 +1,29 @@
+"""The options of `compare`."""
+
+import argparse
+from collections.abc import Callable
+
+FORMATS = ("text", "md", "csv", "json", "svg", "png")
+
+
+def add_compare(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verb; `verb` makes a parser from its name, help and usage."""
+    parser = verb(
+        "compare",
+        "show runs side by side: settings that differ, results, speed, cost and evaluations",
+        usage="simclr-tui compare RUN RUN [RUN …] [--reference RUN] [--all-settings] [--format FORMAT] [--out FILE]",
+    )
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="id, beginning of the id, or name; the first is the reference"
+    )
+    parser.add_argument(
+        "--reference", metavar="RUN", help="the one that the others are set against [default the first]"
+    )
+    parser.add_argument("--all-settings", action="store_true", help="also the settings that all runs have in common")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar=f"{{{','.join(FORMATS)}}}",
+        help="of what is written; svg and png are pictures [default by the ending of --out, else text]",
+    )
+    parser.add_argument("--out", metavar="FILE", help="write it there instead of on the terminal")

@@ -1,0 +1,44 @@
+"""The options of `metrics`, apart from what it does, so that no other command line waits for that."""
+
+from collections.abc import Callable
+from typing import Any
+
+from simclr_tui.drawn import AXES
+from trainer.options import OptionParser
+
+POINTS = 100
+
+
+def add_metrics_verb(verbs: Any, add: Callable[..., OptionParser]) -> None:
+    """Add the verb.
+
+    Args:
+        verbs: the parsers of all verbs.
+        add: makes a parser of one, from its name, its help and its usage.
+    """
+    metrics = add(
+        verbs,
+        "metrics",
+        "list the series of a run, or print and draw the values of some",
+        usage="simclr-tui metrics RUN [NAME …] [--x AXIS] [--points N] [--smooth SPAN] [--csv | --json]",
+    )
+    metrics.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+    metrics.add_argument("names", metavar="NAME", nargs="*", help="of series; without any they are listed")
+    metrics.add_argument(
+        "--x", choices=AXES, default="step", help="what values are over; both times in seconds [default %(default)s]"
+    )
+    metrics.add_argument(
+        "--points",
+        type=int,
+        default=POINTS,
+        metavar="N",
+        help="so many at most, each with its lowest and highest value; 0 for all of them [default %(default)s]",
+    )
+    metrics.add_argument(
+        "--smooth",
+        type=float,
+        default=0.0,
+        metavar="SPAN",
+        help="also the moving average over that part of x, 0 to 1 [default %(default)g]",
+    )
+    metrics.add_argument("--csv", action="store_true", help="print comma-separated values for scripts")

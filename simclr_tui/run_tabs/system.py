@@ -1,0 +1,112 @@
+"""What the machine does for a run: its device over the last minutes, every GPU and who is on it, memory, disk, load."""
+
+import time
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.content import Content
+
+from simclr_tui.format import fit, moment
+from simclr_tui.run_tabs.listing import Listing
+from simclr_tui.run_tabs.tab import RunLook, RunTab
+from simclr_tui.system import SystemLook
+from simclr_tui.system_words import (
+    PROCESS_HEADING,
+    PROCESS_RIGHT,
+    gpu_words,
+    held_back,
+    host_lines,
+    process_rows,
+    trends,
+    workers_words,
+)
+from simclr_tui.theme import MUTED
+from simclr_tui.words import Part
+
+_NAME, _VALUE = 18, 22
+_NARROW = 100
+_LEFT_OUT_WHERE_NARROW = ("threads",)
+_STALE_SECONDS = 10.0
+
+
+class SystemTab(RunTab):
+    """Looks only: no process can be ended from here."""
+
+    def compose(self) -> ComposeResult:
+        """One text, which scrolls."""
+        yield Listing(id="system-lines")
+
+    def show(self, look: RunLook) -> None:
+        """Draw what was read."""
+        listing = self.query_one(Listing)
+        listing.border_title = Content.styled("system", "bold")
+        width = max(1, listing.content_size.width)
+        lines = self._device(look, width)
+        if look.opened.system is None:
+            lines.append(Content.styled("asking the machine", MUTED))
+        else:
+            lines += _machine(look.opened.system, width)
+        listing.fill(lines)
+
+    def _device(self, look: RunLook, width: int) -> list[Content]:
+        samples = look.curves.device
+        name = look.row.run.device or "no device yet"
+        if not samples:
+            return [
+                _heading(name),
+                Content.styled("  no sample of it; one comes every second while a run is live", MUTED),
+            ]
+        last = samples[-1]["at"]
+        age = "" if time.time() - last < _STALE_SECONDS else f", last sampled {moment(last, time.time())}"
+        minutes = max(1, round((last - samples[0]["at"]) / 60))
+        lines = [_heading(name, f"the last {minutes} min{age}")]
+        cells = max(8, width - _NAME - _VALUE - 4)
+        for words, drawn, value in trends(samples, cells):
+            lines.append(
+                Content.assemble(f"  {words:<{_NAME}}", (f"{value:>{_VALUE - 2}}  ", "bold"), (drawn, "$primary"))
+            )
+        reasons = held_back(samples)
+        if reasons:
+            lines.append(Content.styled(f"  ▲ clocks held back: {reasons} of the samples", "$warning"))
+        return lines
+
+    def move(self, delta: int) -> None:
+        """Scroll."""
+        self.query_one(Listing).move(delta)
+
+
+def _heading(text: str, more: str = "") -> Content:
+    return Content.assemble((text, "bold $primary"), (f"  {more}" if more else "", MUTED))
+
+
+def _machine(look: SystemLook, width: int) -> list[Content]:
+    lines = [Content(), _heading("machine")]
+    lines += [Content.assemble(f"  {name:<{_NAME}}", words) for name, words in host_lines(look.host)]
+    for gpu in look.gpus:
+        lines.append(Content.assemble(f"  {f'GPU #{gpu.index}':<{_NAME}}", gpu_words(gpu), (f" · {gpu.name}", MUTED)))
+    if not look.gpus:
+        lines.append(Content.assemble(f"  {'GPU':<{_NAME}}", ("none that NVML can be asked about", MUTED)))
+    lines += [Content(), _heading("processes", workers_words(look))]
+    rows = process_rows(look)
+    return lines if not rows else lines + _table(rows, width, has_gpu=bool(look.gpus))
+
+
+def _table(rows: Sequence[Sequence[str]], width: int, *, has_gpu: bool) -> list[Content]:
+    """The processes, without the columns that say nothing here or that there is no room for."""
+    kept = [
+        number
+        for number, name in enumerate(PROCESS_HEADING)
+        if (has_gpu or not name.startswith("GPU")) and (width >= _NARROW or name not in _LEFT_OUT_WHERE_NARROW)
+    ]
+    every = [[row[number] for number in kept] for row in (PROCESS_HEADING, *rows)]
+    widths = [max(len(row[place]) for row in every) for place in range(len(kept) - 1)]
+    lines = []
+    for number, row in enumerate(every):
+        cells = [
+            f"{cell:>{size}}" if kept[place] in PROCESS_RIGHT else f"{cell:<{size}}"
+            for place, (cell, size) in enumerate(zip(row[:-1], widths, strict=True))
+        ]
+        text = "  " + "  ".join([*cells, row[-1]])
+        style: Part = (fit(text, width).rstrip(), MUTED if number == 0 or rows[number - 1][0] == "other" else "")
+        lines.append(Content.assemble(style))
+    return lines

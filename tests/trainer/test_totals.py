@@ -1,0 +1,85 @@
+"""What a run has used: sums and peaks of its samples, read as a whole or bit by bit."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from tests.simclr_tui.support import add_run
+from trainer.store.runs import RunStore
+from trainer.store.totals import Totals, read_totals
+
+Sample = tuple[float, float | None, int | None, int | None]
+"""at, energy_joules, gpu_memory_bytes, process_memory_bytes."""
+
+
+def put(store: RunStore, run_id: str, samples: list[Sample]) -> None:
+    store.connection.executemany(
+        "INSERT INTO device_samples (run_id, source, at, energy_joules, gpu_memory_bytes, process_memory_bytes)"
+        " VALUES (?, 'nvml', ?, ?, ?, ?)",
+        [(run_id, *sample) for sample in samples],
+    )
+    store.connection.commit()
+
+
+def slow_energy(samples: list[Sample]) -> float | None:
+    """Sums the differences one by one."""
+    used = [
+        b[1] - a[1]
+        for a, b in pairwise(samples)
+        if a[1] is not None and b[1] is not None and b[1] >= a[1] and b[0] - a[0] <= 60
+    ]
+    return sum(used) if used else None
+
+
+def made(rng: random.Random, count: int, begin: float = 1000.0) -> list[Sample]:
+    """Samples a second apart, with pauses, a counter that begins anew, and figures that are missing."""
+    at, counter = begin, 5000.0
+    found: list[Sample] = []
+    for _ in range(count):
+        at += rng.choice([1.0, 1.0, 1.0, 1.0, 500.0])
+        counter = rng.choice([counter + 300, counter + 300, counter + 300, 0.0])
+        found.append(
+            (
+                at,
+                rng.choice([counter, counter, None]),
+                rng.choice([None, rng.randrange(1 << 34)]),
+                rng.randrange(1 << 30),
+            )
+        )
+    return found
+
+
+def test_energy_and_peaks_are_those_of_a_slow_reference_however_often_they_are_read(store: RunStore) -> None:
+    for seed in range(8):
+        rng = random.Random(seed)
+        run_id, known = add_run(store, f"run-{seed}"), None
+        done: list[Sample] = []
+        samples = made(rng, 60)
+        while samples:
+            part = rng.randint(1, 20)
+            put(store, run_id, samples[:part])
+            done, samples = done + samples[:part], samples[part:]
+            known = read_totals(store, run_id, known)
+        assert known is not None
+        assert known == read_totals(store, run_id), "bit by bit as in one go"
+        assert known.energy_joules == pytest.approx(slow_energy(done))
+        assert known.device_memory_bytes == max((one[2] for one in done if one[2] is not None), default=None)
+        assert known.process_memory_bytes == max(one[3] or 0 for one in done)
+
+
+def test_what_others_took_while_the_run_was_paused_is_not_counted(store: RunStore) -> None:
+    run_id = add_run(store, "paused")
+    put(store, run_id, [(0.5, 100.0, 1, 1), (1.5, 400.0, 1, 1), (9000.0, 99_000.0, 1, 1), (9001.0, 99_300.0, 1, 1)])
+    assert read_totals(store, run_id).energy_joules == 600
+
+
+def test_nothing_is_known_of_a_run_without_samples_and_a_start_is_its_first(store: RunStore) -> None:
+    run_id = add_run(store, "fresh")
+    assert read_totals(store, run_id) == Totals()
+    store.lifecycle(run_id, "started", "by a test")
+    first = read_totals(store, run_id).began_at
+    store.lifecycle(run_id, "paused", "by a test")
+    store.lifecycle(run_id, "started", "by a test")
+    assert first is not None
+    assert read_totals(store, run_id).began_at == first

@@ -1,0 +1,26 @@
+"""What was measured of a run, in a few rows: how long its newest epochs took, and the memory that it had."""
+
+from trainer.store.reader import StoreReader
+
+_SAMPLES = 300
+"""The newest, a second apart; more would make a run of days slow to ask about."""
+
+
+def epoch_seconds(reader: StoreReader, run_id: str, *, limit: int) -> list[tuple[int, float]]:
+    """The newest epochs of a run with the seconds that each took, the oldest first. Reads only."""
+    rows = reader._figures(
+        "SELECT epoch, t_epoch FROM epochs WHERE run_id = ? AND t_epoch > 0 ORDER BY epoch DESC LIMIT ?",
+        (run_id, limit),
+    )
+    return [(row["epoch"], row["t_epoch"]) for row in reversed(rows)]
+
+
+def memory_bytes(reader: StoreReader, run_id: str, *, of_gpu: bool) -> int | None:
+    """The most that was in use on a run's GPU, or that its own process had; None where nothing was sampled. Reads only.
+
+    Of the newest samples alone.
+    """
+    column = "gpu_memory_bytes" if of_gpu else "process_memory_bytes"
+    newest = f"SELECT {column} AS used FROM device_samples WHERE run_id = ? ORDER BY at DESC LIMIT ?"
+    found: int | None = reader._figures(f"SELECT max(used) AS used FROM ({newest})", (run_id, _SAMPLES))[0]["used"]
+    return found
