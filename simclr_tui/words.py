@@ -153,6 +153,11 @@ def settings_words(row: RunRow) -> str:
         kind = f"{row.run.kind} {what}".rstrip()
         return f"{kind} of run {row.run.source_run_id}" if row.run.source_run_id else kind
     config = settings_of(row.run)
-    words = [f"{label}{config[name]}" for name, label in _TELLING.items() if name in config]
+    words = [f"{label}{_short(config[name])}" for name, label in _TELLING.items() if name in config]
     method = method_of(row.run)
     return " · ".join([row.run.preset or "no preset", *([method] if method != "simclr" else []), *words])
+
+
+def _short(value: object) -> str:
+    """A setting without the digits that binary fractions have too many of."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

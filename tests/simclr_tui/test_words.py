@@ -95,6 +95,8 @@ def test_a_refusal_says_what_can_be_done_instead() -> None:
 
 def test_a_run_that_is_not_simclr_says_what_it_is_and_a_job_what_it_does(run: Run) -> None:
     assert settings_words(RunRow(run, "paused", 0)).startswith("demo · shapes · ")
+    binary = json.dumps(json.loads(run.config) | {"temperature": 0.1 + 0.2, "learning_rate": 5e-4})
+    assert " · T 0.3 · lr 0.0005 · " in settings_words(RunRow(replace(run, config=binary), "paused", 0))
     config = json.dumps(json.loads(run.config) | {"method": "supcon"})
     assert settings_words(RunRow(replace(run, config=config), "paused", 0)).startswith("demo · supcon · shapes")
     job = replace(run, kind="evaluate", config='{"what": "map"}', source_run_id="abc")

@@ -23,9 +23,6 @@ _PIECE = 2**16
 _CHAINS, _FEW = 24, 2**13
 """Orders that four operations can have, and pixels below which a call costs more than its work."""
 
-Colours = Callable[[Tensor, Tensor], Tensor]
-"""Views (M, C, H, W) and their rows (M, K) to views with other colours; may write to the views."""
-
 
 def fused_views(
     images_u8_NCHW: Tensor,
@@ -35,7 +32,6 @@ def fused_views(
     out_size: int,
     dtype: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.contiguous_format,
-    colours: Colours | None = None,
 ) -> Tensor:
     """All views of a batch; arguments and result as in `plain.fused_views`.
 
@@ -47,7 +43,6 @@ def fused_views(
         out_size: side of the views in pixels.
         dtype: of the result.
         memory_format: of the result.
-        colours: does the colour operations in place of `jitter`, such as a compiled function.
     """
     rows_MK = table_NVK[indices_B].transpose(0, 1).flatten(0, 1)
     place_4 = torch.tensor([125.0, 25.0, 5.0, 1.0])
@@ -57,7 +52,7 @@ def fused_views(
     images_M = indices_B.repeat(table_NVK.shape[1])[sorted_M]
     crop = _crop_by_products if max(*images_u8_NCHW.shape[2:], out_size) <= SMALL else _crop_one_by_one
     views = crop(images_u8_NCHW, images_M, rows_MK, out_size)
-    views = colours(views, rows_MK) if colours else _jitter_(views, rows_MK, chain_M)
+    views = _jitter_(views, rows_MK, chain_M)
     views = _where(rows_MK[:, table.GRAYSCALE] != 0, views, lambda some, _: _gray(some).expand(-1, 3, -1, -1))
     blur = _blur_by_products if out_size <= SMALL else _blur_by_convolution
     taps = recipe.blur_kernel_size

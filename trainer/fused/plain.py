@@ -118,11 +118,6 @@ def jitter(views_MCHW: Tensor, rows_MK: Tensor, is_done_M4: Tensor) -> Tensor:
     return views_MCHW
 
 
-def colours(views_MCHW: Tensor, rows_MK: Tensor) -> Tensor:
-    """All four colour operations of each view, in its own order; what inductor compiles for a CPU."""
-    return jitter(views_MCHW, rows_MK, torch.ones_like(rows_MK[:, :4], dtype=torch.bool))
-
-
 def shift_hue(views_MCHW: Tensor, turns_M111: Tensor) -> Tensor:
     """Colours moved along the circle of HSV.
 

@@ -1,4 +1,4 @@
-"""The fused way of a device: kernels on CUDA, groups of views elsewhere, their colours compiled where that is asked."""
+"""The fused way of a device: kernels on CUDA, groups of views elsewhere."""
 
 from functools import partial
 from typing import Protocol
@@ -9,7 +9,7 @@ from torch import Tensor
 from trainer.augment import AugmentRecipe
 from trainer.config import PretrainConfig
 from trainer.device import Machine
-from trainer.fused import grouped, plain
+from trainer.fused import grouped
 
 
 class FusedViews(Protocol):
@@ -30,7 +30,7 @@ def make_fused_views(config: PretrainConfig, machine: Machine) -> FusedViews:
     """The way of a device. The views are stored in what the network computes in: bfloat16 where autocast is.
 
     Args:
-        config: the settings; with compile=yes inductor compiles the colour operations of small views for a CPU.
+        config: the settings.
         machine: the device.
     """
     recipe, size = AugmentRecipe.from_config(config), config.image_size
@@ -39,18 +39,8 @@ def make_fused_views(config: PretrainConfig, machine: Machine) -> FusedViews:
         from trainer.fused import kernels  # Triton is there only with CUDA
 
         return partial(kernels.fused_views, recipe=recipe, out_size=size, dtype=dtype, memory_format=memory_format)
-    # Compiled they are computed for all views at every place of the order, which pays for small views only.
-    eager = partial(grouped.fused_views, recipe=recipe, out_size=size, dtype=dtype, memory_format=memory_format)
-    if config.compile != "yes" or size > grouped.SMALL:
-        return eager
-    compiled = partial(eager, colours=torch.compile(plain.colours, dynamic=False))
-
-    def views(images_u8_NCHW: Tensor, table_NVK: Tensor, indices_B: Tensor) -> Tensor:
-        """Those of a short last batch as they are written: it would be compiled for once more."""
-        way = compiled if len(indices_B) == config.batch_size else eager
-        return way(images_u8_NCHW, table_NVK, indices_B)
-
-    return views
+    # Also with compile=yes: compiled, the colours of all views would be computed at every place of the order.
+    return partial(grouped.fused_views, recipe=recipe, out_size=size, dtype=dtype, memory_format=memory_format)
 
 
 def by_image(rows_MK: Tensor, images: int) -> Tensor:

@@ -130,26 +130,6 @@ def test_bfloat16_is_rounded_once_after_the_last_step() -> None:
     assert torch.equal(views, fused(chosen).bfloat16())
 
 
-def test_colours_are_compiled_for_whole_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inductor takes half a minute for each shape, and a short last batch has another one."""
-    seen: list[int] = []
-
-    def compiled(views_MCHW: Tensor, rows_MK: Tensor) -> Tensor:
-        seen.append(len(views_MCHW))
-        return plain.colours(views_MCHW, rows_MK)
-
-    monkeypatch.setattr(torch, "compile", lambda function, **_: {plain.colours: compiled}[function])
-    settings = {"image_size": 16, "blur_kernel": 3, "batch_size": 6, "compile": "yes", "device": "cpu"}
-    way = make_fused_views(PretrainConfig.from_values(settings), prepare(device="cpu", threads=1))
-    chosen = case(16, 16, 16)
-    rows_BVK = by_image(table.pack(chosen.parameters, chosen.recipe), len(chosen.images))
-    expected = fused(chosen)
-    for count in (6, 5):
-        found = way(chosen.images, rows_BVK, torch.arange(count))
-        assert torch.allclose(found, expected[:count], atol=CHAIN)
-    assert seen == [6]
-
-
 def test_a_batch_takes_its_images_and_rows_by_their_numbers() -> None:
     chosen = CASES["imagenet"]
     rows_NVK = by_image(table.pack(chosen.parameters, chosen.recipe), len(chosen.images))
