@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.screens
-
 MINUTES = float(os.environ.get("SIMCLR_TUI_SOAK_MINUTES", "10"))
 """Of polls back to back in the long test: at 20 polls a second ten minutes are more than an hour and a half of use."""
 
@@ -47,6 +45,7 @@ def growth(samples: list[Sample]) -> tuple[float, int]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.screens
 def test_three_hundred_polls_of_a_growing_store_leave_memory_and_files_as_they_were(runs: Path) -> None:
     memory, files = growth(live(runs, "--polls", str(POLLS)))
     assert memory <= MOST_BYTES_A_POLL
@@ -54,6 +53,7 @@ def test_three_hundred_polls_of_a_growing_store_leave_memory_and_files_as_they_w
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.screens
 def test_a_dashboard_that_keeps_something_at_every_poll_would_be_found(runs: Path) -> None:
     memory, files = growth(live(runs, "--polls", "100", "--leaks"))
     assert memory > MOST_BYTES_A_POLL
