@@ -219,7 +219,7 @@ async def test_a_list_of_values_is_a_sweep_that_is_shown_first_and_then_waits_in
         assert not runs.exists()
         await pilot.press("f6", "y")
         await wait_for_text(pilot, "demo-lr-1e-3", "number 1 in line", seconds=60)
-        assert "2 runs wait in line, with the tag sweep:demo" in toasts(app)
+        await wait_until(pilot, lambda: "2 runs wait in line, with the tag sweep:demo" in toasts(app))
         assert app.draft.is_empty
     kill_all_of(runs)
     for child in app.actions._children:
