@@ -6,18 +6,19 @@ to the store is imported on the first use, since it imports numpy and the first 
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from simclr_tui.label_actions import LabelActions
 from simclr_tui.messages import ActionDone, ActionFailed
 from simclr_tui.verbs import refusal
 from trainer.errors import ConfigError, TrainerError, UsageError
 from trainer.state import run_state
 
 if TYPE_CHECKING:
+    from simclr_tui.label_actions import LabelActions
     from simclr_tui.sweep import Planned
     from trainer.store.runs import RunStore
 
@@ -32,10 +33,14 @@ class Actions:
         self._children: list[subprocess.Popen[bytes]] = []
         self.under_way: list[str] = []
         """What waits for a run, in words; closing the dashboard does not end it."""
-        self.labels = LabelActions(self._do)
-        """What is written on runs, and taken back."""
         self.asked: set[str] = set()
         """Runs that were asked from here to pause or stop; nobody has to be told when they do."""
+
+    @cached_property
+    def labels(self) -> "LabelActions":
+        """What is written on runs, and taken back."""
+
+        return LabelActions(self._do)
 
     def reap(self) -> None:
         """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""

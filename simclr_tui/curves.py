@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from simclr_tui.charts.clock import MILESTONES
 from simclr_tui.charts.ids import DEVICE, step_series
+from simclr_tui.charts.milestones import MILESTONES
 from simclr_tui.drawn import FIRST_CHARTS
 from simclr_tui.model import Curves
 from simclr_tui.step_reader import StepReader

@@ -4,11 +4,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from simclr_tui.charts.clock import NO_ORIGIN, Clock, Origin, make_clock
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.series import Sample, Series, smooth
 from simclr_tui.theme import RUN_COLOURS
+
+if TYPE_CHECKING:
+    from simclr_tui.charts.clock import Clock, Origin
 
 SIGNS = "●■▲◆★▼◉"
 HOLLOW_SIGNS = "○□△◇☆▽◎"
@@ -89,17 +92,19 @@ class Drawn:
         return HOLLOW_SIGNS[self.row.place % len(HOLLOW_SIGNS)]
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> "Clock":
         """The times of its steps; a fork's go on from those of the runs before it."""
         return _clock(self.row, self.curves, self._origin(len(self.trunk)))
 
-    def clock_before(self, number: int) -> Clock:
+    def clock_before(self, number: int) -> "Clock":
         """The same of a run before the fork."""
         stretch = self.trunk[number]
         return _clock(stretch.row, stretch.curves, self._origin(number))
 
-    def _origin(self, number: int) -> Origin:
+    def _origin(self, number: int) -> "Origin":
         """Where the run of that number in the line of its descent began."""
+        from simclr_tui.charts.clock import NO_ORIGIN, Origin  # here: most first frames need no clock
+
         if number == 0:
             return NO_ORIGIN
         before = self.trunk[number - 1]
@@ -237,7 +242,9 @@ class Drawn:
         return self.curves.kept.get(f"{name}, gaps", self.unit(view), find)
 
 
-def _clock(row: RunRow, curves: Curves, origin: Origin) -> Clock:
+def _clock(row: RunRow, curves: Curves, origin: "Origin") -> "Clock":
+    from simclr_tui.charts.clock import make_clock
+
     run = row.run
     question = (run.step, run.trained_seconds, origin)
     return curves.kept.get(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from simclr_tui.charts.axes import whole_range
 from simclr_tui.charts.device import recent_chart
 from simclr_tui.charts.epochs import epoch_chart
 from simclr_tui.charts.ids import DEVICE, EPOCHS, METRICS, SCORES, STEPS
@@ -17,7 +16,7 @@ from simclr_tui.objective import accuracy_chance, loss_chance, method_of
 if TYPE_CHECKING:
     from simclr_tui.charts.names import ChartName
 
-__all__ = ["PANELS", "chart_data", "chart_names", "whole_range"]
+__all__ = ["PANELS", "chart_data", "chart_names"]
 
 Panel = Callable[[Sequence[Drawn], View], ChartData]
 """Makes a chart of drawn runs, the cursor's run first."""

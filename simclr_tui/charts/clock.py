@@ -10,14 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
+from simclr_tui.charts.milestones import BEGUN, ENDED, READY
 from trainer.store.records import Event, Run
 from trainer.store.series import Point
-
-BEGUN = ("started", "resumed")
-READY = ("resumed-from", "forked-from")
-ENDED = ("paused", "stopped", "finished", "failed", "interrupted", "hung")
-MILESTONES = (*BEGUN, *READY, *ENDED, "replay")
-"""Kinds of events that a clock is made of."""
 
 Seconds = Callable[[float, float], float]
 """How long steps took: those after one step, up to and with another."""

@@ -1,25 +1,25 @@
 """The options of `watch` and `settings`."""
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
+from simclr_tui.commands.verb_options import RUN_HELP, add_verb, run_argument
 from simclr_tui.commands.watching import DEFAULT_FORMAT, FIELDS
 
 SECONDS = 2.0
 """Between two lines of `watch`, unless told otherwise."""
 
 
-def add_comfort_verbs(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add them to the verbs; `verb` makes one."""
-    watch = verb(
+def add_comfort_verbs(verbs: Any) -> None:
+    """Add them to the parsers of all verbs."""
+    watch = add_verb(
         verbs,
         "watch",
         "print what goes on in a line, again and again until the run has ended",
         usage="simclr-tui watch [RUN] [--once] [--format TEXT] [--interval SECONDS]",
         json=False,
     )
-    watch.add_argument("run", metavar="RUN", nargs="?", help="id, beginning of the id, or name [default what is live]")
+    run_argument(watch, nargs="?", help=f"{RUN_HELP} [default what is live]")
     watch.add_argument("--once", action="store_true", help="print it once; `simclr-tui --watch` does that fastest")
     names = ", ".join(f"{{{name}}}" for name in FIELDS)
     watch.add_argument(
@@ -29,7 +29,7 @@ def add_comfort_verbs(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) 
         help=f"the line, with {names} for what they name",
     )
     watch.add_argument("--interval", type=_interval, metavar="SECONDS", default=SECONDS, help="[default %(default)g]")
-    settings = verb(
+    settings = add_verb(
         verbs,
         "settings",
         "show your settings file: where it is, what holds and where that is from",

@@ -1,21 +1,21 @@
 """The options of `compare`."""
 
-import argparse
-from collections.abc import Callable
+from typing import Any
+
+from simclr_tui.commands.verb_options import RUN_HELP, add_verb
 
 FORMATS = ("text", "md", "csv", "json", "svg", "png")
 
 
-def add_compare(verb: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the verb; `verb` makes a parser from its name, help and usage."""
-    parser = verb(
+def add_compare_verb(verbs: Any) -> None:
+    """Add the verb to the parsers of all verbs."""
+    parser = add_verb(
+        verbs,
         "compare",
         "show runs side by side: settings that differ, results, speed, cost and evaluations",
         usage="simclr-tui compare RUN RUN [RUN …] [--reference RUN] [--all-settings] [--format FORMAT] [--out FILE]",
     )
-    parser.add_argument(
-        "runs", metavar="RUN", nargs="+", help="id, beginning of the id, or name; the first is the reference"
-    )
+    parser.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN_HELP}; the first is the reference")
     parser.add_argument(
         "--reference", metavar="RUN", help="the one that the others are set against [default the first]"
     )

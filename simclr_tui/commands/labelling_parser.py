@@ -1,16 +1,14 @@
 """The verbs of labels and of the trash, and their options."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from simclr_tui.commands.verb_options import RUN_HELP, add_verb, run_argument
 from trainer.options import OptionParser
 from trainer.store.labels import LONGEST_NOTE, LONGEST_TAG
 
-_RUNS_HELP = "id, beginning of the id, or name; several may be given"
-
-MakeVerb = Callable[..., OptionParser]
-"""Adds a verb to the others: told these, its name, its help and its usage."""
+_RUNS_HELP = f"{RUN_HELP}; several may be given"
 
 
 class _TagParser(OptionParser):
@@ -33,21 +31,16 @@ def _is_signed(word: str) -> bool:
     return word.startswith("+") or (word.startswith("-") and not word.startswith("--") and word not in ("-", "-h"))
 
 
-def labelling_verbs(verbs: Any, verb: MakeVerb) -> None:
-    """Add the verbs.
-
-    Args:
-        verbs: what they are added to.
-        verb: adds one.
-    """
-    _tag_verb(verbs, verb)
-    note = verb(verbs, "note", "print or write a run's note", usage="simclr-tui note RUN [TEXT] [--json]")
-    note.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+def add_labelling_verbs(verbs: Any) -> None:
+    """Add them to the parsers of all verbs."""
+    _tag_verb(verbs)
+    note = add_verb(verbs, "note", "print or write a run's note", usage="simclr-tui note RUN [TEXT] [--json]")
+    run_argument(note)
     note.add_argument(
         "text", metavar="TEXT", nargs="?", help=f"at most {LONGEST_NOTE:,} characters; an empty one takes the note away"
     )
-    rename = verb(verbs, "rename", "call a run something else", usage="simclr-tui rename RUN NAME [--json]")
-    rename.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+    rename = add_verb(verbs, "rename", "call a run something else", usage="simclr-tui rename RUN NAME [--json]")
+    run_argument(rename)
     rename.add_argument("name", metavar="NAME", help="the new name")
     for name, text in {
         "pin": "show runs before all others",
@@ -57,22 +50,22 @@ def labelling_verbs(verbs: Any, verb: MakeVerb) -> None:
         "rm": "put runs that have ended into the trash, from which they can be taken out again",
         "restore": "take runs out of the trash, as they were",
     }.items():
-        parser = verb(verbs, name, text, usage=f"simclr-tui {name} RUN … [--json]")
+        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN … [--json]")
         parser.add_argument("runs", metavar="RUN", nargs="+", help=_RUNS_HELP)
-    _trash_verb(verbs, verb)
+    _trash_verb(verbs)
 
 
-def _tag_verb(verbs: Any, verb: MakeVerb) -> None:
+def _tag_verb(verbs: Any) -> None:
     parsers = verbs._parser_class
     verbs._parser_class = _TagParser
-    tag = verb(
+    tag = add_verb(
         verbs,
         "tag",
         "add tags to a run, take some away, or print them",
         usage="simclr-tui tag RUN [TAG | +TAG | -TAG …] [--and RUN …] [--json]",
     )
     verbs._parser_class = parsers
-    tag.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+    run_argument(tag)
     tag.add_argument(
         "tags",
         metavar="TAG",
@@ -95,8 +88,8 @@ def _days(text: str) -> float:
     return days
 
 
-def _trash_verb(verbs: Any, verb: MakeVerb) -> None:
-    trash = verb(
+def _trash_verb(verbs: Any) -> None:
+    trash = add_verb(
         verbs,
         "trash",
         "list the runs in the trash with their sizes, or delete them for good",

@@ -1,28 +1,22 @@
 """The options of `metrics`, apart from what it does, so that no other command line waits for that."""
 
-from collections.abc import Callable
 from typing import Any
 
+from simclr_tui.commands.verb_options import add_verb, run_argument
 from simclr_tui.drawn import AXES
-from trainer.options import OptionParser
 
 POINTS = 100
 
 
-def add_metrics_verb(verbs: Any, add: Callable[..., OptionParser]) -> None:
-    """Add the verb.
-
-    Args:
-        verbs: the parsers of all verbs.
-        add: makes a parser of one, from its name, its help and its usage.
-    """
-    metrics = add(
+def add_metrics_verb(verbs: Any) -> None:
+    """Add the verb to the parsers of all verbs."""
+    metrics = add_verb(
         verbs,
         "metrics",
         "list the series of a run, or print and draw the values of some",
         usage="simclr-tui metrics RUN [NAME …] [--x AXIS] [--points N] [--smooth SPAN] [--csv | --json]",
     )
-    metrics.add_argument("run", metavar="RUN", help="id, beginning of the id, or name")
+    run_argument(metrics)
     metrics.add_argument("names", metavar="NAME", nargs="*", help="of series; without any they are listed")
     metrics.add_argument(
         "--x", choices=AXES, default="step", help="what values are over; both times in seconds [default %(default)s]"

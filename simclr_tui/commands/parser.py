@@ -2,19 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from simclr_tui.commands.anatomy import NEWEST
 from simclr_tui.commands.comfort_parser import add_comfort_verbs
-from simclr_tui.commands.comparing_parser import add_compare
-from simclr_tui.commands.labelling_parser import labelling_verbs
+from simclr_tui.commands.comparing_parser import add_compare_verb
+from simclr_tui.commands.labelling_parser import add_labelling_verbs
 from simclr_tui.commands.listing_parser import USAGE, listing_options
 from simclr_tui.commands.looking import add_looking_verbs
 from simclr_tui.commands.metrics_parser import add_metrics_verb
-from simclr_tui.commands.queueing_parser import queueing_verbs
+from simclr_tui.commands.queueing_parser import add_queueing_verbs
 from simclr_tui.commands.verb_help import VerbFormatter
+from simclr_tui.commands.verb_options import add_verb, run_argument, runs_dir_option
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
@@ -49,37 +49,17 @@ def _parser() -> OptionParser:
     )
     parser.add_argument("--watch", action="store_true", help="print what goes on in a line, for a status bar")
     parser.add_argument("--version", action="version", version=f"simclr-tui {version('simclr-tui')}")
-    _runs_dir(parser)
+    runs_dir_option(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="Verbs")
     _starting_verbs(verbs)
     _reading_verbs(verbs)
-    add_compare(partial(_verb, verbs))
+    add_compare_verb(verbs)
     _ending_verbs(verbs)
-    queueing_verbs(verbs, _verb)
-    labelling_verbs(verbs, _verb)
+    add_queueing_verbs(verbs)
+    add_labelling_verbs(verbs)
     _doctor_verb(verbs)
-    add_comfort_verbs(verbs, _verb)
+    add_comfort_verbs(verbs)
     return parser
-
-
-def _verb(verbs: Any, name: str, help_text: str, *, usage: str, json: bool = True) -> OptionParser:
-    parser: OptionParser = verbs.add_parser(
-        name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", usage=usage
-    )
-    _runs_dir(parser)
-    if json:
-        parser.add_argument("--json", action="store_true", help="print one JSON document for scripts")
-    return parser
-
-
-def _runs_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--runs-dir", metavar="DIR", default=argparse.SUPPRESS, help="runs folder [default $SIMCLR_TUI_RUNS, else runs]"
-    )
-
-
-def _run_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
-    parser.add_argument("run", metavar="RUN", help="id, beginning of the id, or name", **options)
 
 
 def _queue_and_restart(parser: argparse.ArgumentParser, *, default: str = "never") -> None:
@@ -93,7 +73,7 @@ def _queue_and_restart(parser: argparse.ArgumentParser, *, default: str = "never
 
 
 def _starting_verbs(verbs: Any) -> None:
-    demo = _verb(
+    demo = add_verb(
         verbs,
         "demo",
         "run the demo: two minutes on drawn shapes, with no data and no GPU",
@@ -102,7 +82,7 @@ def _starting_verbs(verbs: Any) -> None:
     )
     demo.add_argument("--name", default="", help="what to call the run")
     add_settings(demo, PretrainConfig)
-    launch = _verb(
+    launch = add_verb(
         verbs,
         "launch",
         "make a pretraining run and start it in the background",
@@ -124,7 +104,7 @@ def _starting_verbs(verbs: Any) -> None:
     add_settings(launch, PretrainConfig)
     _resuming_verb(verbs)
     _forking_verb(verbs)
-    evaluate = _verb(
+    evaluate = add_verb(
         verbs,
         "evaluate",
         "look at a checkpoint of a run in one of five ways (--what), in the background",
@@ -137,7 +117,7 @@ def _starting_verbs(verbs: Any) -> None:
 
 
 def _benchmark_verb(verbs: Any) -> None:
-    benchmark = _verb(
+    benchmark = add_verb(
         verbs,
         "benchmark",
         "measure settings against each other and say which are the fastest, or show what one found",
@@ -170,14 +150,14 @@ def _benchmark_verb(verbs: Any) -> None:
 
 
 def _resuming_verb(verbs: Any) -> None:
-    resume = _verb(
+    resume = add_verb(
         verbs,
         "resume",
         "go on with a run from its newest checkpoint, in the background",
         usage="simclr-tui resume {RUN [--queue] [--restart N] [any setting that can't change the result] "
         "[--accept SETTING …] | --all}",
     )
-    _run_argument(resume, nargs="?")
+    run_argument(resume, nargs="?")
     resume.add_argument(
         "--all", action="store_true", help="every run that was interrupted, those in line in their order"
     )
@@ -194,13 +174,13 @@ def _resuming_verb(verbs: Any) -> None:
 
 
 def _forking_verb(verbs: Any) -> None:
-    fork = _verb(
+    fork = add_verb(
         verbs,
         "fork",
         "make a child run that goes on from a checkpoint of a run with other settings, and start it",
         usage="simclr-tui fork RUN [--step N] [--name NAME] [--no-start | --queue] [--restart N] [any setting]",
     )
-    _run_argument(fork)
+    run_argument(fork)
     fork.add_argument(
         "--step", type=int, default=0, metavar="N", help="of the checkpoint to begin from [default the newest]"
     )
@@ -227,14 +207,14 @@ class _HandedOn(OptionParser):
 
 
 def _reading_verbs(verbs: Any) -> None:
-    listing_options(_verb(verbs, "ls", "list the runs, pinned ones and the newest first", usage=USAGE))
-    show = _verb(
+    listing_options(add_verb(verbs, "ls", "list the runs, pinned ones and the newest first", usage=USAGE))
+    show = add_verb(
         verbs,
         "show",
         "show a run: settings, progress, figures, last events",
         usage="simclr-tui show RUN [--epoch [N] | --replay STEP] [--json]",
     )
-    _run_argument(show)
+    run_argument(show)
     once = show.add_mutually_exclusive_group()
     once.add_argument(
         "--epoch",
@@ -250,18 +230,18 @@ def _reading_verbs(verbs: Any) -> None:
         metavar="STEP",
         help="take that step once more and show its figures, layers and gradients; nothing is stored",
     )
-    checkpoints = _verb(
+    checkpoints = add_verb(
         verbs,
         "checkpoints",
         "list a run's checkpoints: why each is kept and whether its bytes are right",
         usage="simclr-tui checkpoints RUN [--verify] [--pin STEP] [--unpin STEP] [--json]",
     )
-    _run_argument(checkpoints)
+    run_argument(checkpoints)
     checkpoints.add_argument("--verify", action="store_true", help="read them all and compare their SHA-256")
     checkpoints.add_argument("--pin", type=int, metavar="STEP", help="keep the checkpoint of that step for good")
     checkpoints.add_argument("--unpin", type=int, metavar="STEP", help="let it go when newer ones are kept")
-    add_looking_verbs(verbs, _verb)
-    add_metrics_verb(verbs, _verb)
+    add_looking_verbs(verbs)
+    add_metrics_verb(verbs)
     help_text = "show the views that a recipe or a run makes of its images, in the terminal and as a picture"
     usage = "simclr-tui preview [--preset PRESET | --run RUN] [--images N] [--out FILE] [any setting]"
     parsers = verbs._parser_class
@@ -283,8 +263,8 @@ def _ending_verbs(verbs: Any) -> None:
         "stop": "stop a run for good: it saves a checkpoint and is resumed only by name",
     }
     for name, text in texts.items():
-        parser = _verb(verbs, name, text, usage=f"simclr-tui {name} RUN [--no-wait] [--timeout SECONDS] [--json]")
-        _run_argument(parser)
+        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN [--no-wait] [--timeout SECONDS] [--json]")
+        run_argument(parser)
         parser.add_argument("--no-wait", action="store_true", help="return at once instead of when the run has ended")
         parser.add_argument(
             "--timeout",
@@ -296,7 +276,7 @@ def _ending_verbs(verbs: Any) -> None:
 
 
 def _doctor_verb(verbs: Any) -> None:
-    doctor = _verb(
+    doctor = add_verb(
         verbs,
         "doctor",
         "look at the machine, the runs folder, the store and the checkpoints, and say what to do",

@@ -1,10 +1,9 @@
 """The verbs of the line and of the service that puts interrupted runs back into it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from simclr_tui.commands.queueing import ACTIONS
-from trainer.options import OptionParser
+from simclr_tui.commands.verb_options import add_verb, run_argument
 
 _ACTION_HELP = (
     "up, down and first move the run; hold lets others pass until release; leave takes it out of the line and pauses "
@@ -12,23 +11,18 @@ _ACTION_HELP = (
 )
 
 
-def queueing_verbs(verbs: Any, verb: Callable[..., OptionParser]) -> None:
-    """Add the verbs.
-
-    Args:
-        verbs: what they are added to.
-        verb: adds one.
-    """
-    queue = verb(
+def add_queueing_verbs(verbs: Any) -> None:
+    """Add them to the parsers of all verbs."""
+    queue = add_verb(
         verbs,
         "queue",
         "show which runs wait for which device, or change their order",
         usage=f"simclr-tui queue [{{{','.join(ACTIONS[:-1])}}} RUN | to RUN DEVICE] [--json]",
     )
     queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=_ACTION_HELP)
-    queue.add_argument("run", nargs="?", metavar="RUN", help="id, beginning of the id, or name")
+    run_argument(queue, nargs="?")
     queue.add_argument("device", nargs="?", metavar="DEVICE", help="for to: next, cpu, cuda, cuda:N or auto")
-    service = verb(
+    service = add_verb(
         verbs,
         "service",
         "print a systemd user unit that resumes interrupted runs after a reboot",

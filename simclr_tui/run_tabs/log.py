@@ -156,12 +156,7 @@ class LogTab(RunTab):
 
     def action_cancel(self) -> None:
         """Forget the text, or else close the screen."""
-        search = self.query_one(SearchLine)
-        if search.value:
-            search.value = ""
-            search.leave()
-        else:
-            self.screen.dismiss()
+        self.query_one(SearchLine).cancel()
 
 
 def _moved(before: Sequence[str], after: Sequence[str], number: int) -> int | None:

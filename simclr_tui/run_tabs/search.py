@@ -20,6 +20,14 @@ class SearchLine(Input):
         if tab is not None:
             self.screen.set_focus(tab)  # type: ignore[arg-type]
 
+    def cancel(self) -> None:
+        """Forget the words, or else close the screen."""
+        if self.value:
+            self.value = ""
+            self.leave()
+        else:
+            self.screen.dismiss()
+
     def on_key(self, event: events.Key) -> None:
         """Escape ends the search, and nothing else."""
         if event.key == "escape":

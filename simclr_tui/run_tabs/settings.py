@@ -94,9 +94,4 @@ class SettingsTab(RunTab):
 
     def action_cancel(self) -> None:
         """Forget the words, or else close the screen."""
-        search = self.query_one(SearchLine)
-        if search.value:
-            search.value = ""
-            search.leave()
-        else:
-            self.screen.dismiss()
+        self.query_one(SearchLine).cancel()

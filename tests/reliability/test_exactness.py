@@ -182,7 +182,8 @@ def test_a_run_resumed_with_another_instruction_set_is_not_promised_goes_on_and_
 
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         pytest.skip("this CPU has no other instruction set to fall back to")
-    run_id = interrupted_in_its_second_epoch(runs)
+    # One step's loss is at times the same to the last bit; that of eight is not.
+    run_id = interrupted_in_its_second_epoch(runs, beyond=8)
     store = RunStore.open(runs)
     saved, reached = store.checkpoints(run_id)[0].step, store.last_step(run_id)
     rows = steps(runs, run_id)

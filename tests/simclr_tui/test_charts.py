@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from simclr_tui.board import Board
+from simclr_tui.charts.axes import whole_range
 from simclr_tui.charts.ids import DEVICE, EPOCHS, METRICS, SCORES, STEPS
 from simclr_tui.curves import CurveReader
 from simclr_tui.draw import ChartData, Mark, draw, text_of
 from simclr_tui.drawn import AXES, FIRST_CHARTS, Drawn, Stretch, View
 from simclr_tui.model import Curves, RunRow
-from simclr_tui.panels import PANELS, chart_data, chart_names, whole_range
+from simclr_tui.panels import PANELS, chart_data, chart_names
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run, evaluation_rows, step_row
 from trainer.state import run_state
 from trainer.store.records import StepRow

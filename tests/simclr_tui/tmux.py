@@ -23,6 +23,9 @@ _TYPED = {
 }
 """Keys as the screen writes them, and as tmux does."""
 
+_UNSET = ("-u", "NO_COLOR", "-u", "COLUMNS", "-u", "LINES")
+"""A test runner may have exported a size that is not this terminal's."""
+
 
 class Screen:
     """A dashboard on a runs folder; keys may be pressed only if the screen names them."""
@@ -38,7 +41,7 @@ class Screen:
         environment = [f"XDG_STATE_HOME={home}/state", f"XDG_CONFIG_HOME={home}/config", "COLORTERM=truecolor"]
         program = [sys.executable, "-m", "simclr_tui", "--runs-dir", str(runs)]
         width, height = map(str, size)
-        self._tmux("new-session", "-d", "-x", width, "-y", height, "env", "-u", "NO_COLOR", *environment, *program)
+        self._tmux("new-session", "-d", "-x", width, "-y", height, "env", *_UNSET, *environment, *program)
         self.named: set[str] = set()
         """Keys that the help has named."""
 

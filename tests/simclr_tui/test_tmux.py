@@ -1,0 +1,55 @@
+"""In a real terminal, by keys that the screen names: an empty folder, a wrong key, a trainer's death."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.simclr_tui.support import Holder, add_run
+from tests.simclr_tui.tmux import TMUX, Screen
+from trainer.store.runs import RunStore
+
+pytestmark = [pytest.mark.screens, pytest.mark.skipif(TMUX is None, reason="tmux is not installed")]
+
+SIZES = [(120, 36), (80, 24)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_empty_folder_names_the_key_of_the_first_run(runs: Path, size: tuple[int, int]) -> None:
+    with Screen(runs, size=size) as screen:
+        screen.wait_for("no run yet; n makes the first one")
+        screen.press("n")
+        screen.wait_for("preset", "demo", "launch (F5)")
+        screen.press("esc")
+        screen.wait_for("no run yet")
+        screen.press("?")
+        screen.wait_for("Launch a new run from a form")
+        screen.read_help(["n", "p"])
+        screen.press("esc")
+        screen.wait(lambda text: "from a form" not in text, "the help closed")  # esc and a letter at once are alt
+        screen.press("p")
+        screen.wait_for("there is no run to pause")  # what can be done instead wraps at 80 columns
+        assert all(len(line.rstrip()) <= size[0] for line in screen.text.splitlines())
+    assert not (runs / "runs.db").exists(), "looking makes nothing"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_trainer_that_is_killed_under_its_screen_is_interrupted(runs: Path, size: tuple[int, int]) -> None:
+    store = RunStore.open(runs)
+    run_id = add_run(store, "doomed", steps=200)
+    store.close()
+    holder = Holder(runs, run_id)
+    with Screen(runs, size=size) as screen:
+        screen.wait_for("▶ 1", "doomed")
+        screen.press("↵")
+        screen.wait_for("1 Charts", "running")
+        holder.kill()
+        screen.wait_for("interrupted", "r resumes it", seconds=10)
+        screen.press("esc")
+        screen.wait_for("interrupted", "events")
+
+
+def test_a_key_that_nothing_names_is_refused(runs: Path) -> None:
+    with Screen(runs) as screen:
+        screen.wait_for("no run yet")
+        with pytest.raises(AssertionError, match="nothing names Z"):
+            screen.press("Z")
