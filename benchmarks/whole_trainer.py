@@ -20,13 +20,7 @@ class WholeTrainer:
     """A fresh run each time; what an epoch took is what its store says."""
 
     def __init__(self, config: PretrainConfig, options: argparse.Namespace, folder: Path) -> None:
-        """Args: the settings, the benchmark's options, and a folder for the runs.
-
-        Raises:
-            ValueError: the images are made by the benchmark alone, so that a trainer can't load them.
-        """
-        if options.data == "random":
-            raise ValueError("a trainer can't load random images; name --data shapes or folder:PATH")
+        """Args: the settings, the benchmark's options (whose images a trainer can load), and a folder for the runs."""
         self._runs = folder / "runs"
         self._made = 0
         limit = ["--limit-per-class", str(-(-options.images // 10))] if options.data == "shapes" else []

@@ -18,8 +18,8 @@ from trainer.errors import ConfigError, TrainerError, UsageError
 from trainer.state import run_state
 
 if TYPE_CHECKING:
-    from simclr_tui.label_actions import LabelActions
-    from simclr_tui.sweep import Planned
+    from simclr_tui.labels.actions import LabelActions
+    from simclr_tui.launch.sweep import Planned
     from trainer.store.runs import RunStore
 
 
@@ -39,8 +39,9 @@ class Actions:
     @cached_property
     def labels(self) -> "LabelActions":
         """What is written on runs, and taken back."""
+        from simclr_tui.labels import actions
 
-        return LabelActions(self._do)
+        return actions.LabelActions(self._do)
 
     def reap(self) -> None:
         """Take the exit status of trainers that have ended, so that no zombie is left. Never blocks."""
@@ -67,7 +68,7 @@ class Actions:
         """Make the runs of a sweep, with a common tag, and put them in line one after the other."""
 
         def work(store: "RunStore") -> ActionDone:
-            from simclr_tui.sweeping import make_runs, queue_runs
+            from simclr_tui.launch.sweeping import make_runs, queue_runs
 
             ids = make_runs(store, preset, planned, tag)
             for child in queue_runs(store, ids):
@@ -125,8 +126,8 @@ class Actions:
         """Give a run the settings that a benchmark recommends; one that is running is paused and goes on with them."""
 
         def work(store: "RunStore") -> ActionDone:
-            from simclr_tui.applying import apply
-            from simclr_tui.commands.benchmarks import read_bench
+            from simclr_tui.lab.applying import apply
+            from simclr_tui.lab.reader import read_bench
 
             bench, run = store.run(bench_id), store.run(run_id)
             words = f"the settings of {bench.name} are still being given to {run.name}, which pauses first"
@@ -191,7 +192,7 @@ class Actions:
         """Check, pin, unpin or export checkpoints of a run."""
 
         def work(store: "RunStore") -> ActionDone:
-            from simclr_tui.checkpoint_deeds import do
+            from simclr_tui.run.checkpoint_deeds import do
 
             return ActionDone(do(store, run_id, deed, steps, target))
 

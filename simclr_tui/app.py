@@ -10,18 +10,18 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from simclr_tui.actions import Actions
-from simclr_tui.comfort import ComfortApp
+from simclr_tui.comfort.app import ComfortApp
+from simclr_tui.comfort.user_settings import UserSettings
 from simclr_tui.feed import Feed
 from simclr_tui.messages import ActionDone, ActionFailed, KnownRead, Polled, PollFailed, StoreRefused
 from simclr_tui.remembered import Remembered
 from simclr_tui.screens.main import MainScreen
-from simclr_tui.user_settings import UserSettings
 from trainer.errors import ExitCode
 
 if TYPE_CHECKING:
-    from simclr_tui.draft import Draft
-    from simclr_tui.drafts import Drafts
-    from simclr_tui.estimate import Known
+    from simclr_tui.launch.draft import Draft
+    from simclr_tui.launch.drafts import Drafts
+    from simclr_tui.launch.estimate import Known
     from simclr_tui.screens.new_run import NewRunScreen
 
 _REAP_SECONDS = 1.0
@@ -72,7 +72,7 @@ class DashboardApp(ComfortApp):
     def drafts(self) -> "Drafts":
         """The run that is being made, and what was typed before; they outlive the form and the dashboard."""
         if self._drafts is None:
-            from simclr_tui.drafts import Drafts
+            from simclr_tui.launch.drafts import Drafts
 
             self._drafts = Drafts(self.remembered)
         return self._drafts
@@ -95,6 +95,13 @@ class DashboardApp(ComfortApp):
             self._drafts.save(self._drafts.snapshot())
         self.end_comfort()
         self.feed.close()
+
+    def action_theme(self) -> None:
+        """Choose a theme, which is shown while it is looked for."""
+        from simclr_tui.screens.theme_choice import ThemeScreen
+
+        if not isinstance(self.screen, ThemeScreen):
+            self.push_screen(ThemeScreen(self.theme), self.take_theme)
 
     def do(self, action: Callable[[], object]) -> None:
         """Do what was asked for in a thread; what comes of it is posted as a message."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simclr_tui.charts.axes import steps_shown
-from simclr_tui.drawn import FIRST_CHARTS, Drawn, Stretch, View
-from simclr_tui.listing import Line, ListView, RunLine, arranged
+from simclr_tui.charts.drawn import FIRST_CHARTS, Drawn, Stretch, View
 from simclr_tui.model import Curves, Learning, RunRow, Watched, table_order
-from simclr_tui.query import Asked, FilterError, parse
+from simclr_tui.run_list.listing import Line, ListView, RunLine, arranged
+from simclr_tui.run_list.query import Asked, FilterError, parse
 
 if TYPE_CHECKING:
+    from simclr_tui.charts.reading import Extent
     from simclr_tui.lab.bench import BenchLook
-    from simclr_tui.opened import Opened
-    from simclr_tui.reading import Extent
+    from simclr_tui.run.opened import Opened
     from trainer.store.totals import Totals
 
 _LONGEST_LINEAGE = 8

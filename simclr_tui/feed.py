@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from simclr_tui.curves import CurveReader
-from simclr_tui.learning_reader import LearningReader
+from simclr_tui.charts.curves import CurveReader
+from simclr_tui.learning.reader import LearningReader
 from simclr_tui.messages import KnownRead, Polled, PollFailed, StoreRefused
 from simclr_tui.model import Curves, Learning, RunRow, Turn, Watched
-from simclr_tui.opened import OpenedFeed
-from simclr_tui.rows import RowReader
+from simclr_tui.run.opened import OpenedFeed
+from simclr_tui.run_list.rows import RowReader
 from trainer.devices import describe, gpus
 from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
@@ -134,7 +134,7 @@ class Feed:
 
     def _tell_known(self) -> None:
         if self._wants_known:
-            from simclr_tui.estimate_reader import read_known  # here: the first frame needs none of it
+            from simclr_tui.launch.estimate_reader import read_known  # here: the first frame needs none of it
 
             self._post(KnownRead(read_known(self._reader)))
             self._wants_known = False

@@ -11,9 +11,9 @@ from trainer.store.records import Event
 from trainer.store.totals import Totals
 
 if TYPE_CHECKING:
-    from simclr_tui.estimate import Known
     from simclr_tui.lab.bench import BenchLook
-    from simclr_tui.opened import Opened
+    from simclr_tui.launch.estimate import Known
+    from simclr_tui.run.opened import Opened
 
 
 @dataclass

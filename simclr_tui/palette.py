@@ -8,7 +8,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.screen import Screen
 
-from simclr_tui.keymap import bindings_of, remapped
+from simclr_tui.comfort.keymap import bindings_of, remapped
 from simclr_tui.widgets.key_line import one_key_text
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def commands(app: "DashboardApp", screen: Screen[object]) -> Iterator[SystemComm
 
 def _places(main: "MainScreen") -> Iterator[SystemCommand]:
     """Every place that the main screen leads to: tabs, charts, runs. They are found by typing, not listed."""
-    from simclr_tui.chart_choice import to_choose
+    from simclr_tui.charts.choice import to_choose
     from simclr_tui.screens.run import TABS
 
     row = main.board.cursor

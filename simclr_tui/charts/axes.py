@@ -4,8 +4,8 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.series import Sample, Series, recalled
+from simclr_tui.charts.drawn import Drawn, View
+from simclr_tui.plot.series import Sample, Series, recalled
 
 NAMES = {
     "epoch": "epoch",

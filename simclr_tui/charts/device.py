@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from simclr_tui.charts.axes import cut, whole_range
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, framed
 from simclr_tui.charts.marks import device_places
 from simclr_tui.charts.reasons import no_device
-from simclr_tui.draw import ChartData, Line
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.series import Sample
+from simclr_tui.plot.draw import ChartData, Line
+from simclr_tui.plot.series import Sample
 
 _GAP_MINUTES = 0.2
 _GAP_STRETCHES = 3.0

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, point_chart
 from simclr_tui.charts.reasons import no_epochs, no_knn
-from simclr_tui.draw import ChartData
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.series import Sample
+from simclr_tui.plot.draw import ChartData
+from simclr_tui.plot.series import Sample
 
 SHAPES = {
     "loss": Shape(title="mean loss of an epoch"),

@@ -7,11 +7,11 @@ from functools import partial
 from typing import NamedTuple
 
 from simclr_tui.charts.axes import NAMES, cut, inside, shown_range
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.marks import marks_of
 from simclr_tui.charts.reasons import no_steps
-from simclr_tui.draw import ChartData, Line
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.series import Sample, recalled, upper_bound
+from simclr_tui.plot.draw import ChartData, Line
+from simclr_tui.plot.series import Sample, recalled, upper_bound
 
 _MARGIN = 0.05
 _SMALLEST_POSITIVE = 1e-3

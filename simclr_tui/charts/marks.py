@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from simclr_tui.draw import Mark
-from simclr_tui.drawn import Drawn, View
+from simclr_tui.charts.drawn import Drawn, View
+from simclr_tui.plot.draw import Mark
 from trainer.store.history import SLOWED
 from trainer.store.records import Event
 

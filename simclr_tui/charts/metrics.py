@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, step_chart
 from simclr_tui.charts.reasons import no_metric
-from simclr_tui.draw import ChartData
-from simclr_tui.drawn import Drawn, View
+from simclr_tui.plot.draw import ChartData
 from trainer.store.series import METRIC
 
 TITLES: Mapping[str, str] = {

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from simclr_tui.charts.device import SHAPES as DEVICE_SHAPES
+from simclr_tui.charts.drawn import Drawn
 from simclr_tui.charts.epochs import SHAPES as EPOCH_SHAPES
 from simclr_tui.charts.ids import DEVICE, EPOCHS, METRICS, SCORES, STEPS
 from simclr_tui.charts.metrics import TITLES
 from simclr_tui.charts.scores import score_key
 from simclr_tui.charts.steps import SHAPES as STEP_SHAPES
-from simclr_tui.drawn import Drawn
 
 
 @dataclass(frozen=True, slots=True)

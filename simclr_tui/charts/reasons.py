@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from simclr_tui.drawn import Drawn
+from simclr_tui.charts.drawn import Drawn
 from simclr_tui.model import setting
 from simclr_tui.objective import method_of
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, point_chart
 from simclr_tui.charts.reasons import no_score
-from simclr_tui.draw import ChartData
-from simclr_tui.drawn import Drawn, View
+from simclr_tui.plot.draw import ChartData
 from trainer.store.records import Evaluation
 
 

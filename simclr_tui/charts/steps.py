@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, step_chart
-from simclr_tui.draw import ChartData
-from simclr_tui.drawn import Drawn, View
+from simclr_tui.plot.draw import ChartData
 
 SHAPES = {
     "loss": Shape(title="loss of a step"),

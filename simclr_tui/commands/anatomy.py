@@ -5,9 +5,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.anatomy import EpochAnatomy
-from simclr_tui.anatomy_words import HEADING, part_rows, remarks, seconds, waiting
 from simclr_tui.commands.output import columns, open_reader, say, say_json, section
+from simclr_tui.run.anatomy import EpochAnatomy
+from simclr_tui.run.anatomy_words import HEADING, part_rows, remarks, seconds, waiting
 from trainer.errors import ExitCode, UsageError
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run

@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.applying import apply
-from simclr_tui.commands.benchmarks import read_bench, say_bench, width
+from simclr_tui.commands.benchmarks import say_bench, width
 from simclr_tui.commands.output import open_reader, run_json, say, say_json
 from simclr_tui.format import fit
+from simclr_tui.lab.applying import apply
 from simclr_tui.lab.bench import Bench, check_plan
 from simclr_tui.lab.document import document
 from simclr_tui.lab.offer import offer
-from simclr_tui.lab.reader import BenchReader
+from simclr_tui.lab.reader import BenchReader, read_bench
 from simclr_tui.lab.words import status_words
 from trainer.benchmark_config import BenchmarkConfig, base_json
 from trainer.config import PretrainConfig

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from simclr_tui.commands.output import say, section
-from simclr_tui.lab.bench import Bench, look
+from simclr_tui.lab.bench import Bench
 from simclr_tui.lab.offer import Offer, offer, refuse_apply
 from simclr_tui.lab.table import MACHINE, NOTES, SPEED, Column, fitted
 from simclr_tui.lab.words import NOTES_REMARK, status_words, steps_words, troubles
@@ -19,16 +19,6 @@ from trainer.store.records import TRAINED_KINDS, Run
 
 _USUAL_WIDTH = 120
 """Where the output is no terminal."""
-_MOST_EVENTS = 100_000
-
-
-def read_bench(reader: StoreReader, run: Run) -> Bench:
-    """What is known of a benchmark. Reads only.
-
-    Raises:
-        ConfigError: its stored settings can't be used.
-    """
-    return look(run, reader.trials(run.id), reader.events(run_id=run.id, limit=_MOST_EVENTS), time.time())
 
 
 def say_bench(reader: StoreReader, bench: Bench, state: str) -> None:

@@ -5,10 +5,10 @@ import dataclasses
 import time
 from pathlib import Path
 
-from simclr_tui.checkpoint_deeds import verify
-from simclr_tui.checkpoint_words import kept_as, state_of, totals, what_goes_next, why
 from simclr_tui.commands.output import columns, open_reader, say, say_json
 from simclr_tui.format import count, moment, percent, size
+from simclr_tui.run.checkpoint_deeds import verify
+from simclr_tui.run.checkpoint_words import kept_as, state_of, totals, what_goes_next, why
 from trainer.errors import ExitCode, UsageError
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Checkpoint, Run

@@ -24,16 +24,16 @@ def dashboard(runs: Path, *, select: str | None = None) -> int:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; without one use `simclr-tui ls`, `show` or `demo`")
-    from simclr_tui.terminal import BackgroundQuestion
+    from simclr_tui.terminal.sequences import BackgroundQuestion
 
     # Modules live as long as the process: looking for garbage among them costs a tenth of the time to the first frame.
     gc.disable()
     with BackgroundQuestion(os.environ) as question:
         from simclr_tui.app import DashboardApp
-        from simclr_tui.driver import PatientDriver
+        from simclr_tui.comfort.user_settings import read_settings
         from simclr_tui.feed import check_store
         from simclr_tui.leaving import run_app
-        from simclr_tui.user_settings import read_settings
+        from simclr_tui.terminal.driver import PatientDriver
 
         gc.freeze()
         gc.enable()

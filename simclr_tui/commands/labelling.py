@@ -14,7 +14,7 @@ from typing import Any
 
 from simclr_tui.commands.output import columns, open_reader, say, say_json
 from simclr_tui.format import moment, size
-from simclr_tui.tag_words import parse_tags
+from simclr_tui.labels.tag_words import parse_tags
 from trainer import trash as bin_
 from trainer.errors import BusyError, ConfigError, ExitCode, TrainerError, UnknownRunError, UsageError
 from trainer.start import rename_run

@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from simclr_tui.columns import Column, column
 from simclr_tui.commands.output import columns as table_of
 from simclr_tui.commands.output import open_reader, run_json, say, say_json
-from simclr_tui.listing import Line, ListView, RunLine, arranged
 from simclr_tui.model import NO_LABELS, RunRow
-from simclr_tui.query import Asked, parse
+from simclr_tui.run_list.columns import Column, column
+from simclr_tui.run_list.listing import Line, ListView, RunLine, arranged
+from simclr_tui.run_list.query import Asked, parse
 from trainer.errors import ExitCode, UnknownRunError
 from trainer.state import run_state
 from trainer.store.figures import NO_FIGURES, FigureReader

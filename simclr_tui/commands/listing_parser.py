@@ -2,7 +2,7 @@
 
 import argparse
 
-from simclr_tui.columns import COLUMNS
+from simclr_tui.run_list.columns import COLUMNS
 from trainer.options import OptionParser
 
 USAGE = (

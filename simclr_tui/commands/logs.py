@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from simclr_tui.commands.output import open_reader, say, say_json
-from simclr_tui.log_tail import MOST_LINES, LogFollower, LogTail, found, level_of
+from simclr_tui.run.log_tail import MOST_LINES, LogFollower, LogTail, found, level_of
 from trainer.errors import ExitCode, UsageError
 from trainer.paths import log_file
 

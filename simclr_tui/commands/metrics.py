@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from simclr_tui.charts.curves import CurveReader
+from simclr_tui.charts.drawn import Drawn, Stretch, View
+from simclr_tui.charts.panels import chart_data
 from simclr_tui.commands.metrics_series import SeriesFacts, all_values, facts_of, resolve
 from simclr_tui.commands.output import columns, open_reader, say, say_json
-from simclr_tui.curves import CurveReader
-from simclr_tui.draw import draw, text_of
-from simclr_tui.drawn import Drawn, Stretch, View
 from simclr_tui.format import count, number
 from simclr_tui.model import Curves, RunRow
-from simclr_tui.panels import chart_data
-from simclr_tui.series import Sample, Scale, reduce, smooth
+from simclr_tui.plot.draw import draw, text_of
+from simclr_tui.plot.series import Sample, Scale, reduce, smooth
 from trainer.errors import ExitCode, UsageError
 from trainer.state import run_state
 from trainer.store.reader import StoreReader

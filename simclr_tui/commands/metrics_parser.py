@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from simclr_tui.charts.drawn import AXES
 from simclr_tui.commands.verb_options import add_verb, run_argument
-from simclr_tui.drawn import AXES
 
 POINTS = 100
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from simclr_tui.charts.device import SHAPES as DEVICE_SHAPES
 from simclr_tui.charts.device import device_samples
+from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.epochs import SHAPES as EPOCH_SHAPES
 from simclr_tui.charts.epochs import epoch_values
 from simclr_tui.charts.ids import DEVICE, EPOCHS, METRICS, STEPS
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.series import Sample
+from simclr_tui.plot.series import Sample
 from trainer.errors import UsageError
 from trainer.store.history import DEVICE_SERIES
 from trainer.store.reader import StoreReader

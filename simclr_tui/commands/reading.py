@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.changed_settings import changed_settings, recipe_name
 from simclr_tui.commands.anatomy import show_epoch
 from simclr_tui.commands.evaluations import say_evaluations
 from simclr_tui.commands.output import open_reader, run_json, say, say_json, section
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
+from simclr_tui.run.changed_settings import changed_settings, recipe_name
 from simclr_tui.words import end_words, stall_words
 from trainer.errors import ExitCode
 from trainer.options import show as show_value

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from simclr_tui.comfort.keymap import all_bindings, remapped
+from simclr_tui.comfort.settings_page import schema, template
+from simclr_tui.comfort.user_settings import UserSettings, read_settings, settings_file
 from simclr_tui.commands.output import columns, say, say_json
-from simclr_tui.keymap import all_bindings, remapped
-from simclr_tui.settings_page import schema, template
-from simclr_tui.user_settings import UserSettings, read_settings, settings_file
 from trainer.errors import ExitCode, TrainerError, UsageError
 
 
@@ -72,7 +72,7 @@ def _rows(found: UserSettings) -> list[tuple[str, Any, str]]:
 
 
 def _say_keys(found: UserSettings, *, as_json: bool) -> None:
-    from simclr_tui.keymap import checked
+    from simclr_tui.comfort.keymap import checked
     from simclr_tui.widgets.key_line import one_key_text
 
     keymap = checked(found.keys)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from simclr_tui.commands.output import say, say_json
-from simclr_tui.estimate import Estimate, Known, estimate_words, sweep_words
-from simclr_tui.estimate_reader import read_known
-from simclr_tui.sweep import Planned, parse_sweep, plan, tag_of, untaken
-from simclr_tui.sweeping import config_of, make_runs, queue_runs, taken_names
+from simclr_tui.launch.estimate import Estimate, Known, estimate_words, sweep_words
+from simclr_tui.launch.estimate_reader import read_known
+from simclr_tui.launch.sweep import Planned, parse_sweep, plan, tag_of, untaken
+from simclr_tui.launch.sweeping import config_of, make_runs, queue_runs, taken_names
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, UsageError
 from trainer.options import given

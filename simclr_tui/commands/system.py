@@ -8,8 +8,8 @@ from typing import Any
 
 from simclr_tui.commands.output import columns, open_reader, say, say_json, section
 from simclr_tui.format import UNKNOWN
-from simclr_tui.system import SystemLook, SystemReader
-from simclr_tui.system_words import (
+from simclr_tui.run.system import SystemLook, SystemReader
+from simclr_tui.run.system_words import (
     PROCESS_HEADING,
     PROCESS_RIGHT,
     gpu_words,

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simclr_tui.charts.drawn import SIGNS, View
 from simclr_tui.compare.settings import DIFFERENT
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison, Group
-from simclr_tui.drawn import SIGNS, View
 from simclr_tui.format import UNKNOWN, fit, number
 from simclr_tui.objective import loss_chance
-from simclr_tui.series import Sample, smooth
+from simclr_tui.plot.series import Sample, smooth
 from simclr_tui.theme import RUN_COLOURS, run_variables
 from trainer.canvas import GREY, check_suffix, sheet
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from simclr_tui.charts.curves import CurveReader
+from simclr_tui.charts.drawn import Drawn, Stretch
 from simclr_tui.compare.side import Side
-from simclr_tui.curves import CurveReader
-from simclr_tui.drawn import Drawn, Stretch
 from simclr_tui.model import Curves, RunRow
 from trainer.state import run_state
 from trainer.store.reader import StoreReader

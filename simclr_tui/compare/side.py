@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from simclr_tui.drawn import Drawn, Stretch
+from simclr_tui.charts.drawn import Drawn, Stretch
 from simclr_tui.findings import Findings
 from simclr_tui.model import RunRow
 from trainer.store.records import TRAINED_KINDS, Run

@@ -1,4 +1,4 @@
-"""Reading a benchmark for the dashboard, each poll only as much as has changed."""
+"""Reading a benchmark: at once, or for the dashboard, each poll only as much as has changed."""
 
 import time
 from collections.abc import Sequence
@@ -9,6 +9,16 @@ from trainer.store.reader import StoreReader
 from trainer.store.records import Event, Run, TrialRow
 
 _EVENTS = 10_000
+_MOST_EVENTS = 100_000
+
+
+def read_bench(reader: StoreReader, run: Run) -> Bench:
+    """What is known of a benchmark, read at once. Reads only.
+
+    Raises:
+        ConfigError: its stored settings can't be used.
+    """
+    return look(run, reader.trials(run.id), reader.events(run_id=run.id, limit=_MOST_EVENTS), time.time())
 
 
 class BenchReader:

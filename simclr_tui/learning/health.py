@@ -7,10 +7,10 @@ from textual.content import Content
 
 from simclr_tui.format import UNKNOWN, count, fit, number, sparkline
 from simclr_tui.learning.look import Look
+from simclr_tui.learning.verdict import health_words
 from simclr_tui.model import setting
 from simclr_tui.objective import loss_chance, method_of
 from simclr_tui.theme import MUTED
-from simclr_tui.verdict import health_words
 from simclr_tui.words import Part
 from trainer import judge
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from simclr_tui.draw import ChartData, Line
-from simclr_tui.drawn import SIGNS
+from simclr_tui.charts.drawn import SIGNS
 from simclr_tui.findings import Key
 from simclr_tui.format import count, fit, percent
 from simclr_tui.learning.look import Look, table_row
-from simclr_tui.series import Sample
+from simclr_tui.plot.draw import ChartData, Line
+from simclr_tui.plot.series import Sample
 from simclr_tui.theme import MUTED, RUN_COLOURS
 from simclr_tui.words import Part
 from trainer.evaluation.names import PROTOCOLS

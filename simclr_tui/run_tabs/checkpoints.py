@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from simclr_tui.checkpoint_words import HEADING, state_of, table, totals, what_goes_next
 from simclr_tui.format import count
+from simclr_tui.run.checkpoint_words import HEADING, state_of, table, totals, what_goes_next
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.screens.controls import ask_evaluation, ask_fork

@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from simclr_tui.anatomy import EpochAnatomy
-from simclr_tui.anatomy_words import HEADING, part_rows, remarks, seconds, waiting
+from simclr_tui.run.anatomy import EpochAnatomy
+from simclr_tui.run.anatomy_words import HEADING, part_rows, remarks, seconds, waiting
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.theme import MUTED

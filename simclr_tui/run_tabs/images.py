@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from simclr_tui.format import count
-from simclr_tui.pictures import (
+from simclr_tui.run.pictures import (
     PictureError,
     Pixmap,
     make_pixmap,
@@ -122,7 +122,7 @@ class ImagesTab(RunTab):
         self._put(picture, words)
 
     def _show_artifact(self, look: RunLook, artifact: Artifact) -> None:
-        from simclr_tui.pictures import artifact_file
+        from simclr_tui.run.pictures import artifact_file
 
         picture = self._picture(artifact_file(artifact))
         if picture is None and artifact.path not in self._asked:

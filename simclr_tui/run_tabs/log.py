@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from simclr_tui.format import size
-from simclr_tui.log_tail import LogTail, found, level_of
+from simclr_tui.run.log_tail import LogTail, found, level_of
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.search import SearchLine
 from simclr_tui.run_tabs.tab import RunLook, RunTab

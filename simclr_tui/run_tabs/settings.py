@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from simclr_tui.run.settings_list import SettingLine, chosen, setting_lines
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.search import SearchLine
 from simclr_tui.run_tabs.tab import RunLook, RunTab
-from simclr_tui.settings_list import SettingLine, chosen, setting_lines
 from simclr_tui.theme import MUTED
 
 _NAME, _VALUE = 28, 20

@@ -7,10 +7,8 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from simclr_tui.format import fit, moment
-from simclr_tui.run_tabs.listing import Listing
-from simclr_tui.run_tabs.tab import RunLook, RunTab
-from simclr_tui.system import SystemLook
-from simclr_tui.system_words import (
+from simclr_tui.run.system import SystemLook
+from simclr_tui.run.system_words import (
     PROCESS_HEADING,
     PROCESS_RIGHT,
     gpu_words,
@@ -20,6 +18,8 @@ from simclr_tui.system_words import (
     trends,
     workers_words,
 )
+from simclr_tui.run_tabs.listing import Listing
+from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
 

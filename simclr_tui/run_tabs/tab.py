@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from simclr_tui.learning.look import Look
 from simclr_tui.model import Curves, Learning, RunRow
-from simclr_tui.opened import Opened
+from simclr_tui.run.opened import Opened
 
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp

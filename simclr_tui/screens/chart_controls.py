@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from simclr_tui import reading
-from simclr_tui.chart_choice import to_choose
-from simclr_tui.drawn import AXES
-from simclr_tui.reading import Extent
+from simclr_tui.charts import reading
+from simclr_tui.charts.choice import to_choose
+from simclr_tui.charts.drawn import AXES
+from simclr_tui.charts.reading import Extent
 from simclr_tui.screens.charted import Charted
 from simclr_tui.widgets.chart import Chart
 

@@ -9,9 +9,9 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from simclr_tui.board import Board
-from simclr_tui.braille import CELL_WIDTH
-from simclr_tui.reading import fitting
-from simclr_tui.reading_table import mark_words, reading_lines
+from simclr_tui.charts.reading import fitting
+from simclr_tui.charts.reading_table import mark_words, reading_lines
+from simclr_tui.plot.braille import CELL_WIDTH
 from simclr_tui.screens.chart_controls import ChartControls
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.chart_grid import ChartGrid

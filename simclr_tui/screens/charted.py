@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simclr_tui import reading
-from simclr_tui.chart_choice import REMEMBERED, restored, to_keep
-from simclr_tui.drawn import Drawn
-from simclr_tui.reading import Extent
+from simclr_tui.charts import reading
+from simclr_tui.charts.choice import REMEMBERED, restored, to_keep
+from simclr_tui.charts.drawn import Drawn
+from simclr_tui.charts.reading import Extent
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.widgets.chart_grid import ChartGrid
 

@@ -22,7 +22,7 @@ class ComfortControls(BoardKeys):
 
     def action_copy(self) -> None:
         """Ask what of the cursor's run is copied; enter takes its id."""
-        from simclr_tui.copying import copyables
+        from simclr_tui.run.copying import copyables
         from simclr_tui.screens.pick import Item, PickScreen
 
         row = self.board.cursor

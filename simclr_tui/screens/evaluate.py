@@ -11,10 +11,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from simclr_tui.launch.wish import ANSWERS, Wish
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.key_line import KeyLine
-from simclr_tui.wish import ANSWERS, Wish
 from simclr_tui.words import Part
 from trainer.evaluate_config import WAYS
 from trainer.store.records import Checkpoint

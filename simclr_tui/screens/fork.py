@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
-from simclr_tui.branch import Branch
+from simclr_tui.launch.branch import Branch
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.key_line import KeyLine

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from simclr_tui.draft import Draft
-from simclr_tui.drafts import draft_words
+from simclr_tui.launch.draft import Draft
+from simclr_tui.launch.drafts import draft_words
 from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Collapsible, Input, Label
 
-from simclr_tui.draft import folded_fields, matching
+from simclr_tui.launch.draft import folded_fields, matching
 from simclr_tui.widgets.field_row import FieldRow
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from simclr_tui.draft import Draft
-from simclr_tui.estimate import Known, estimate_words, sweep_words
-from simclr_tui.sweep import MOST_SETTINGS, WITH_COMMAS
+from simclr_tui.launch.draft import Draft
+from simclr_tui.launch.estimate import Known, estimate_words, sweep_words
+from simclr_tui.launch.sweep import MOST_SETTINGS, WITH_COMMAS
 from simclr_tui.theme import MUTED
 from trainer.options import describe
 from trainer.presets import load_preset

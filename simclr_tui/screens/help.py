@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from simclr_tui.keymap import APP, MAIN, OTHERS, remapped, scope
+from simclr_tui.comfort.keymap import APP, MAIN, OTHERS, remapped, scope
 from simclr_tui.widgets.key_line import one_key_text
 from simclr_tui.widgets.piecemeal import mount_piecemeal
 from simclr_tui.words import Part

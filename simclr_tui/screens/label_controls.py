@@ -9,7 +9,7 @@ from simclr_tui.screens.group import confirm, refusal_of, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
 
 if TYPE_CHECKING:
-    from simclr_tui.label_actions import LabelActions
+    from simclr_tui.labels.actions import LabelActions
     from simclr_tui.model import RunRow
 
 

@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static, TextArea
 
-from simclr_tui.label_form import LabelForm
+from simclr_tui.labels.form import LabelForm
+from simclr_tui.labels.tag_words import parse_tags
 from simclr_tui.model import RunRow
-from simclr_tui.tag_words import parse_tags
 from simclr_tui.theme import MUTED
 from simclr_tui.verbs import named
 from simclr_tui.widgets.key_line import KeyLine

@@ -26,7 +26,7 @@ class LaunchControls(BoardKeys):
             words = f"{source.run.name} is of kind {source.run.kind}, which trains nothing; choose a run that trains"
             self.notify(words, severity="warning")
             return
-        from simclr_tui.draft import Draft
+        from simclr_tui.launch.draft import Draft
         from simclr_tui.screens.new_run import NewRunScreen
 
         is_kept = self.dashboard.drafts.take(Draft.like(source.run))

@@ -9,8 +9,8 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from simclr_tui.board import MOST_DRAWN
-from simclr_tui.columns import COLUMNS, SETTING, USUAL_COLUMNS, column, differing_settings
-from simclr_tui.listing import EVERYTHING, ListView
+from simclr_tui.run_list.columns import COLUMNS, SETTING, USUAL_COLUMNS, column, differing_settings
+from simclr_tui.run_list.listing import EVERYTHING, ListView
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.run_table import RunTable, Table

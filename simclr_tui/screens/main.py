@@ -11,9 +11,9 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from simclr_tui.board import Board
-from simclr_tui.braille import CELL_WIDTH
 from simclr_tui.messages import Polled, PollFailed
 from simclr_tui.outage import Outage
+from simclr_tui.plot.braille import CELL_WIDTH
 from simclr_tui.screens.bench_controls import BenchControls
 from simclr_tui.screens.chart_controls import ChartControls
 from simclr_tui.screens.comfort_controls import ComfortControls

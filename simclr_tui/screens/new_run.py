@@ -14,12 +14,12 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
-from simclr_tui.draft import Draft, common_fields, folded_fields
+from simclr_tui.launch.draft import Draft, common_fields, folded_fields
+from simclr_tui.launch.sweep import tag_of
 from simclr_tui.messages import ActionFailed
 from simclr_tui.screens.form_drafts import FormDrafts
 from simclr_tui.screens.form_search import FormSearch
 from simclr_tui.screens.form_words import cost_words, help_words, verdict_words
-from simclr_tui.sweep import tag_of
 from simclr_tui.widgets.field_row import Choice, FieldRow
 from simclr_tui.widgets.key_line import KeyLine
 from simclr_tui.widgets.piecemeal import mount_piecemeal

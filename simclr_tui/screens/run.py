@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from simclr_tui.braille import CELL_WIDTH
 from simclr_tui.messages import Polled
 from simclr_tui.model import Learning
+from simclr_tui.plot.braille import CELL_WIDTH
 from simclr_tui.screens.chart_controls import ChartControls
 from simclr_tui.screens.controls import RunControls
 from simclr_tui.theme import MUTED
@@ -166,7 +166,7 @@ class RunScreen(RunControls, ChartControls, Screen[None]):
     def _look_at(self, row: "RunRow") -> "RunLook":
         """What a tab is given."""
         from simclr_tui.learning.look import Look, evaluations_going_on
-        from simclr_tui.opened import Opened
+        from simclr_tui.run.opened import Opened
         from simclr_tui.run_tabs.tab import RunLook
 
         board, run_id, runs = self.board, self.run_id, self.dashboard.runs
@@ -186,7 +186,7 @@ class RunScreen(RunControls, ChartControls, Screen[None]):
         )
 
     def _show_title(self, row: "RunRow") -> None:
-        from simclr_tui.drawn import Drawn
+        from simclr_tui.charts.drawn import Drawn
 
         one = Drawn(row, self.board.curves_of(row))
         now = time.time()

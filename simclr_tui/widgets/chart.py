@@ -12,9 +12,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from simclr_tui.draw import ChartData, Frame, Row, draw, frame
-from simclr_tui.overlay import CROSSED, CURSOR_INK, with_cursor
-from simclr_tui.reading import fitting, has_readings, place_read, readings, x_figure
+from simclr_tui.charts.reading import fitting, has_readings, place_read, readings, x_figure
+from simclr_tui.plot.draw import ChartData, Frame, Row, draw, frame
+from simclr_tui.plot.overlay import CROSSED, CURSOR_INK, with_cursor
 from simclr_tui.theme import MUTED, RUN_COLOURS
 
 _BESIDE_BORDER_TEXT = 4

@@ -11,11 +11,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from simclr_tui.anatomy import EpochAnatomy
-from simclr_tui.chart_choice import EVALUATION, FIRST_CELLS, chart_of
-from simclr_tui.chart_page import Layout, page_words
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.panels import PANELS
+from simclr_tui.charts.choice import EVALUATION, FIRST_CELLS, chart_of
+from simclr_tui.charts.drawn import Drawn, View
+from simclr_tui.charts.page import Layout, page_words
+from simclr_tui.charts.panels import PANELS
+from simclr_tui.run.anatomy import EpochAnatomy
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.chart import Chart
 from simclr_tui.widgets.evaluation import EvaluationTable

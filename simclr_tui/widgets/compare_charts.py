@@ -6,9 +6,9 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from simclr_tui.draw import ChartData
-from simclr_tui.drawn import Drawn, View
-from simclr_tui.panels import knn_panel, loss_panel
+from simclr_tui.charts.drawn import Drawn, View
+from simclr_tui.charts.panels import knn_panel, loss_panel
+from simclr_tui.plot.draw import ChartData
 from simclr_tui.widgets.chart import Chart
 
 _NARROWEST = 20

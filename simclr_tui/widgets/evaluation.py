@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from simclr_tui.drawn import Drawn
+from simclr_tui.charts.drawn import Drawn
 from simclr_tui.findings import Findings, Study
 from simclr_tui.format import count, percent
 from simclr_tui.model import setting

@@ -31,7 +31,7 @@ class RunFacts(Widget):
         if self.row is None:
             return Content("")
         # Only here, since reading the recipes would hold up the first frame.
-        from simclr_tui.changed_settings import changed_settings, recipe_name
+        from simclr_tui.run.changed_settings import changed_settings, recipe_name
         from trainer.options import show
 
         run = self.row.run

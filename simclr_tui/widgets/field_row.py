@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label, Select
 
-from simclr_tui.draft import hint
+from simclr_tui.launch.draft import hint
 from trainer.settings import Field
 
 _SEVERAL = "several …"

@@ -10,7 +10,7 @@ from textual.keys import REPLACED_KEYS, key_to_character
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from simclr_tui.keymap import remapped
+from simclr_tui.comfort.keymap import remapped
 from simclr_tui.words import Part
 
 _DISPLAY = {"enter": "↵", "space": "space", "escape": "esc", "pageup": "page up", "pagedown": "page down"}

@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from simclr_tui.pictures import Cells, Pixmap, fitting, half_blocks
+from simclr_tui.run.pictures import Cells, Pixmap, fitting, half_blocks
 
 _UPPER_HALF = "▀"
 

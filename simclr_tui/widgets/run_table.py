@@ -14,11 +14,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from simclr_tui.columns import COLUMNS, Column
-from simclr_tui.drawn import run_sign
+from simclr_tui.charts.drawn import run_sign
 from simclr_tui.format import HEALTH_SIGNS, bar, fit
-from simclr_tui.listing import Heading, Line, RunLine, fitting
 from simclr_tui.model import RunRow
+from simclr_tui.run_list.columns import COLUMNS, Column
+from simclr_tui.run_list.listing import Heading, Line, RunLine, fitting
 from simclr_tui.theme import RUN_COLOURS
 from trainer.state import STATES
 

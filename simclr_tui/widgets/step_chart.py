@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from simclr_tui.anatomy import EpochAnatomy
+from simclr_tui.run.anatomy import EpochAnatomy
 from simclr_tui.widgets.chart import Chart
 
 _INKS = ("work-0", "work-1", "wait", "aside-0", "aside-1", "unexplained")

@@ -7,10 +7,10 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from simclr_tui.drawn import Drawn
+from simclr_tui.charts.drawn import Drawn
 from simclr_tui.format import bar, count
+from simclr_tui.learning.verdict import learning_line
 from simclr_tui.theme import MUTED
-from simclr_tui.verdict import learning_line
 from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words, status_line
 
 _BAR_CELLS = 8

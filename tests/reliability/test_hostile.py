@@ -458,9 +458,9 @@ def test_settings_that_were_edited_by_hand_spoil_no_other_run(
 
 @pytest.mark.parametrize("spoilt", SPOILT_SETTINGS)
 def test_the_dashboards_feed_shows_a_run_whose_settings_are_spoilt(runs: Path, spoilt: str) -> None:
-    from simclr_tui.changed_settings import changed_settings
     from simclr_tui.model import RunRow, setting
     from simclr_tui.objective import accuracy_chance, loss_chance, method_of
+    from simclr_tui.run.changed_settings import changed_settings
     from simclr_tui.words import settings_words
 
     store = RunStore.open(runs)

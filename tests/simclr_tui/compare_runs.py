@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from simclr_tui.charts.drawn import Drawn, Stretch
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison, Line
-from simclr_tui.drawn import Drawn, Stretch
 from simclr_tui.model import Curves, RunRow
 from trainer.config import PretrainConfig
 from trainer.store.records import Checkpoint, Evaluation, Run

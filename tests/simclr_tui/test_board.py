@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.board import Board
-from simclr_tui.listing import ListView
 from simclr_tui.model import RunRow, depths, table_order
-from simclr_tui.query import parse
+from simclr_tui.run_list.listing import ListView
+from simclr_tui.run_list.query import parse
 from trainer.store.reader import StoreReader
 from trainer.store.records import Labels
 

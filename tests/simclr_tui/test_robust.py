@@ -254,7 +254,7 @@ WAITING = """
 import asyncio, sys
 from pathlib import Path
 from simclr_tui.app import DashboardApp
-from simclr_tui import applying
+from simclr_tui.lab import applying
 from simclr_tui.leaving import _shown
 from tests.simclr_tui.support import wait_until
 runs, bench_id, run_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]

@@ -1,4 +1,4 @@
-"""In a real terminal, by keys that the screen names: an empty folder, a wrong key, a trainer's death."""
+"""In a real terminal, by keys that the screen names: the story, an empty folder, a wrong key, a trainer's death."""
 
 from pathlib import Path
 
@@ -53,3 +53,46 @@ def test_a_key_that_nothing_names_is_refused(runs: Path) -> None:
         screen.wait_for("no run yet")
         with pytest.raises(AssertionError, match="nothing names Z"):
             screen.press("Z")
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("size", SIZES)
+def test_who_never_read_the_docs_gets_a_demo_a_pause_a_fork_a_comparison_and_a_verdict(
+    runs: Path, size: tuple[int, int]
+) -> None:
+    with Screen(runs, size=size) as screen:
+        screen.wait_for("n makes the first one")
+        screen.press("n")
+        screen.wait_for("demo", "F5")
+        screen.press("F5")
+        screen.wait(lambda text: "running" in text and "epoch 2/8" in text, "the demo trains", seconds=180)
+        screen.press("p")
+        screen.wait_for("paused", "r resume")
+        assert RunStore.open(runs).runs()[0].lifecycle == "paused"
+        screen.press("r")
+        screen.wait_for("100 %", "finished", seconds=400)
+
+        screen.press("f")
+        screen.wait_for("Fork demo", "such as epochs=800 learning-rate=1e-4")
+        screen.type("learning-rate=1e-4")
+        screen.wait_for("learning-rate 0.002 → 0.0001")
+        screen.press("↵")
+        screen.wait_for("running", seconds=120)
+        screen.wait(lambda text: "100 %" in text and "finished" in text, "the fork ended", seconds=400)
+
+        screen.press("c")
+        screen.wait_for("Compare", "space", "↵")
+        screen.press("↓", "space", "↵")
+        screen.wait_for("settings that differ", "learning-rate", "0.0001", "0.002")
+        screen.press("esc")
+
+        screen.press("b")
+        screen.wait_for("Benchmark the settings of", "num_workers=0,2")
+        screen.type("num_workers=0,1")
+        screen.wait_for("2 trials × 10 rounds")
+        screen.press("↵")
+        screen.wait_for("benchmark", "running", seconds=120)
+        screen.press("b")
+        screen.wait(lambda text: "so far" in text, "the trials are watched")
+        verdict = screen.wait_for("─verdict", seconds=600)
+        assert "the device waits for data" in " ".join(verdict.split())

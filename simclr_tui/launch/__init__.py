@@ -1,0 +1,1 @@
+"""What a person fills in before something starts: runs, sweeps, forks, evaluations, and what they will take."""

@@ -1,0 +1,1 @@
+"""Drawing curves as text: reduction, axes, cursor, figures; knows nothing of runs."""

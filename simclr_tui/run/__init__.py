@@ -1,0 +1,1 @@
+"""What is known of one run beside its curves, in words and rows."""

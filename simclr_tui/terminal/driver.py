@@ -1,0 +1,86 @@
+"""Textual's driver for terminals of Unix, which also tells whether the terminal keeps up with what is written to it."""
+
+import threading
+from typing import IO, TYPE_CHECKING, Any
+
+from textual._xterm_parser import XTermParser
+from textual.drivers import linux_driver
+from textual.drivers.linux_driver import LinuxDriver
+
+from simclr_tui.terminal.sequences import AnswerFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.message import Message
+
+
+class Outgoing:
+    """The file that the writer's thread writes to, and whether it is at it."""
+
+    def __init__(self, file: IO[str]) -> None:
+        """Args: the terminal."""
+        self._file = file
+        self._is_free = threading.Event()
+        self._is_free.set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the terminal has not taken yet what was written last."""
+        return not self._is_free.is_set()
+
+    def write(self, text: str) -> None:
+        """Write; what nobody reads any more is dropped."""
+        self._is_free.clear()
+        try:
+            self._file.write(text)
+        except OSError:  # the terminal is gone, and SIGHUP ends the program
+            self._is_free.set()
+
+    def flush(self) -> None:
+        """See that it has left."""
+        try:
+            self._file.flush()
+        except OSError:
+            pass
+        finally:
+            self._is_free.set()
+
+    def fileno(self) -> int:
+        """The terminal's descriptor."""
+        return self._file.fileno()
+
+
+class PatientDriver(LinuxDriver):
+    """Knows what waits to be written, and types no answer of the terminal that came late."""
+
+    answers_are_awaited = False
+    """The terminal was asked something and has not answered yet."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Args: those of Textual's driver."""
+        super().__init__(*arguments, **options)
+        self._outgoing = Outgoing(self._file)  # type: ignore[arg-type]
+        self._file = self._outgoing  # type: ignore[assignment]
+        if self.answers_are_awaited:
+            # The driver makes its parser by this name and offers no other way to stand before it.
+            linux_driver.XTermParser = _FilteringParser  # type: ignore[attr-defined]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was written before has not left yet, so that another picture would only wait."""
+        waiting = self._writer_thread._queue.qsize() if self._writer_thread is not None else 0
+        return waiting > 0 or self._outgoing.is_busy
+
+
+class _FilteringParser(XTermParser):
+    """A parser that leaves the answers to our questions out."""
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._filter = AnswerFilter()
+
+    def feed(self, data: str) -> "Iterable[Message]":
+        """Messages of what a person did. Nothing at all means the end, so that it is handed on as it is."""
+        kept = self._filter.keep(data)
+        return super().feed(kept) if kept or not data else ()
