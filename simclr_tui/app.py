@@ -33,7 +33,7 @@ class DashboardApp(ComfortApp):
     CSS_PATH = "app.tcss"
     TITLE = "simclr-tui"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "help", "help", id="app.help", tooltip="Show every key and what it does"),
+        Binding("question_mark,f1", "help", "help", id="app.help", tooltip="Show every key and what it does"),
         Binding("i", "about", "about", show=False, id="app.about", tooltip="Versions, paths and SQLite's health"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Close the dashboard; runs go on"),
         Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find an action by its name"),
@@ -64,6 +64,7 @@ class DashboardApp(ComfortApp):
         self.feed = Feed(runs, self.post_message, poll_seconds=self.settings.poll_seconds)
         self.actions = Actions(runs, self.post_message)
         self.remembered = Remembered(runs, lambda sentence: self.notify(sentence, severity="warning"))
+        self.begin_theme()
         self._drafts: Drafts | None = None
         self.known: Known | None = None
         """What estimates rest on, as it was read last."""
@@ -83,10 +84,10 @@ class DashboardApp(ComfortApp):
         return self.drafts.current
 
     async def on_mount(self) -> None:
-        """Show the main screen, and start to read once it can take what is read."""
+        """Show the main screen, and read meanwhile: what is read waits as a message until this has ended."""
         self.begin_comfort()
-        await self.push_screen(MainScreen())
         self.run_worker(self.feed.run, thread=True, group="feed", exit_on_error=False)
+        await self.push_screen(MainScreen())
         self.set_interval(_REAP_SECONDS, self.actions.reap)
 
     def on_unmount(self) -> None:
@@ -158,6 +159,10 @@ class DashboardApp(ComfortApp):
     def on_store_refused(self, message: StoreRefused) -> None:
         """Give up: there is nothing to show."""
         self.exit(message.sentence, return_code=ExitCode.FAILED)
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in a toast, letter by letter: the name of a run may look like markup."""
+        super().notify(message, **{**options, "markup": False})
 
     def on_action_done(self, message: ActionDone) -> None:
         """Say what happened, and read what changed at once."""

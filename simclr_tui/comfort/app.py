@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import constants
+from textual.app import App
 from textual.binding import Binding, BindingType
 
 from simclr_tui.comfort.keymap import checked
@@ -22,6 +23,7 @@ from simclr_tui.theme import OWN, fitting, grounds, run_variables
 if TYPE_CHECKING:
     from simclr_tui.messages import Polled
     from simclr_tui.model import RunRow
+    from simclr_tui.terminal.graphics import Graphics
 
 _THEME = "theme"
 _NOTICES = "notices"
@@ -61,16 +63,24 @@ class ComfortApp(ThriftyDisplay):
         theme = self.current_theme
         return {**run_variables(dark=theme.dark), **grounds(theme)}
 
+    def begin_theme(self) -> None:
+        """Take the person's theme before anything is styled: a later change reads and applies every style once more."""
+        for theme in OWN:
+            self.register_theme(theme)
+        if constants.DEFAULT_THEME == "textual-dark":  # nobody chose another one by $TEXTUAL_THEME
+            self.set_reactive(App.theme, self._first_theme())
+            is_dark = self.current_theme.dark
+            for name, wanted in (("-dark-mode", is_dark), ("-light-mode", not is_dark), (f"-theme-{self.theme}", True)):
+                self.set_class(wanted, name, update=False)
+            self.stylesheet.set_variables(self.get_css_variables())
+            self._refresh_truecolor_filter(self.ansi_theme)
+
     def begin_comfort(self) -> None:
-        """Take the person's theme and keys, and keep the terminal's title for the end."""
+        """Take the person's keys, and keep the terminal's title for the end."""
         if self.no_color:
             from simclr_tui.terminal.colourless import Colourless
 
             self._filters = [Colourless()]
-        for theme in OWN:
-            self.register_theme(theme)
-        if constants.DEFAULT_THEME == "textual-dark":  # nobody chose another one by $TEXTUAL_THEME
-            self.theme = self._first_theme()
         if self.keymap:
             self.set_keymap(self.keymap)
         if self.settings.notices.title:
@@ -79,9 +89,21 @@ class ComfortApp(ThriftyDisplay):
         self._end_politely()
 
     def end_comfort(self) -> None:
-        """Give the terminal its title back."""
+        """Give the terminal its title back, and the memory that pictures took."""
+        if self.gallery is not None:
+            self.tell_terminal(self.gallery.end())
         if self._title:
             self.tell_terminal(sequences.POP_TITLE)
+
+    def terminal_graphics(self) -> "Graphics":
+        """How the terminal draws pictures, by what it has said so far. May ask tmux, which takes some milliseconds."""
+        from simclr_tui.terminal.graphics import BLOCKS, Graphics, graphics, window_cell
+
+        if self._driver is None or self.is_headless:
+            return Graphics(BLOCKS)
+        window = window_cell(getattr(self._driver, "fileno", -1))
+        answers = getattr(self._driver, "answers", "")
+        return graphics(answers, os.environ, wanted=self.settings.graphics, window=window)
 
     def tell_terminal(self, sequence: str) -> None:
         """Write a control sequence beside the pictures; a test's terminal that does not exist gets nothing."""
@@ -102,8 +124,9 @@ class ComfortApp(ThriftyDisplay):
 
     @property
     def _has_few_colours(self) -> bool:
-        """Whether the terminal has 16 colours at most; a test's terminal that does not exist has all."""
-        return not self.is_headless and self.console.color_system in ("standard", None)
+        """Whether the terminal has 16 colours at most; where there is none, as in a test, there are all."""
+        is_there = sys.__stdout__ is not None and sys.__stdout__.isatty()
+        return is_there and self.console.color_system in ("standard", None)
 
     def take_theme(self, chosen: list[str] | None) -> None:
         """Keep what was chosen for the next time."""
