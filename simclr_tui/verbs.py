@@ -59,9 +59,9 @@ def refusal(
             return f"{name} is {state} already; it ends after {end}"
         if state not in LIVE_STATES and not (state == "queued" and is_launched):
             return f"{name} is {state}, so there is nothing to {verb}; {_instead(state, kind)}"
+    if kind == IMPORTED and verb in _BEGINNING:
+        return f"{name} was imported from event files, which hold no weights to go on from; launch a new run"
     if verb == "resume":
-        if kind == IMPORTED:
-            return f"{name} was imported from event files, which hold no weights to go on from; launch a new run"
         if state in LIVE_STATES:
             return f"{name} is {state} already; there is nothing to resume"
         if state not in RESUMABLE_STATES:

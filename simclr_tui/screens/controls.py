@@ -108,7 +108,8 @@ class RunControls(BoardKeys):
         """The cursor's run if the verb can be done to it; else a sentence, and None."""
         row = self.board.cursor
         if row is None:
-            self.notify(f"there is no run to {verb}; {key('n', 'runs.new')} makes one", severity="warning")
+            instead = "esc clears the filter" if self.board.rows else f"{key('n', 'runs.new')} makes one"
+            self.notify(f"there is no run to {verb}; {instead}", severity="warning")
             return None
         return row if is_allowed(self, verb, row) else None
 

@@ -215,7 +215,7 @@ class MainScreen(
         waits = self.board.cursor is not None and self.board.cursor.turn is not None
         if binding.action in ("resume", "learning") and waits:
             return False  # it starts by itself, and the keys of the line need the room
-        if binding.action in ("pause", "resume", "stop"):
+        if binding.action in ("pause", "resume", "stop", "fork", "evaluate"):
             return self.board.cursor is not None and can_be_asked(binding.action, self.board.cursor)
         if binding.action.startswith("group("):
             verb = binding.action.split("'")[1]
@@ -226,7 +226,7 @@ class MainScreen(
             return state is not None and (self.is_open or self.has_class("-narrow"))
         if binding.action == "line_up":
             return useful("resume", state) and not waits
-        if binding.action in ("mark", "open", "fork", "evaluate", "learning", "compare", *_OF_CHARTS):
+        if binding.action in ("mark", "open", "learning", "compare", *_OF_CHARTS):
             return state is not None
         return not binding.action.startswith("chart(") or (self.has_class("-narrow") and self.is_open)
 

@@ -97,8 +97,12 @@ def test_an_old_baseline_stands_beside_a_new_run(
     )
 
 
+@pytest.mark.parametrize("verb", ["resume", "fork", "evaluate", "queue"])
+def test_nothing_goes_on_from_an_imported_run(verb: str) -> None:
+    assert "hold no weights" in str(refusal(verb, "old", "finished", kind="imported"))
+
+
 def test_resume_is_refused_for_imported_runs_alone() -> None:
-    assert refusal("resume", "old", "finished", kind="imported") is not None
     assert "imported" not in str(refusal("resume", "old", "finished", kind="pretrain"))
     assert refusal("resume", "old", "paused", kind="pretrain") is None
 
@@ -111,6 +115,7 @@ async def test_the_dashboard_draws_an_imported_run_and_compares_it(runs: Path, r
         await wait_for_text(pilot, "baseline", "first")
         await pilot.press("down")
         await wait_for_text(pilot, "imported", "loss", "the event files have no such value")
+        assert not {"resume", "fork", "evaluate"} & set(screen_text(app).splitlines()[-1].split())
         await pilot.press("space", "r")
         await wait_until(pilot, lambda: "which hold no weights to go on from" in toasts(app))
         await pilot.press("up", "c")
