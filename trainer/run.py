@@ -13,12 +13,12 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 from trainer import supervise
 from trainer.config import PretrainConfig
-from trainer.control import Control, EndRequested, intent_of
+from trainer.control import Control, EndRequested, Intent, intent_of
 from trainer.device_lock import DeviceLock, let_go_of_all
 from trainer.devices import CPU
 from trainer.drift import change_settings
@@ -31,7 +31,8 @@ from trainer.presets import load_preset, preset_names
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
 from trainer.queue import device_setting
-from trainer.report import Reporter, duration, make_reporter
+from trainer.ranks import ranks_of
+from trainer.report import duration, make_reporter
 from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
@@ -43,6 +44,9 @@ from trainer.supervise import TRACEBACK_NOTE
 from trainer.turn import correct, take_device
 from trainer.watchdog import HANG_SECONDS
 from trainer.watched import Watched
+
+if TYPE_CHECKING:
+    from trainer.group import Line
 
 _BEGUN_AT = time.time()
 _JOBS = {
@@ -56,6 +60,25 @@ _JOBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one trainer; its exit code (see trainer.errors)."""
     options = _parser().parse_args(arguments)
+    try:
+        ranks = ranks_of(os.environ)
+    except TrainerError as error:
+        _complain(str(error))
+        return error.exit_code
+    if ranks.is_alone:
+        return _run(options, None)
+    _prepare_environment()
+    # Imported here, since torch takes seconds and most runs have one process.
+    from trainer.distributed.follow import follow
+    from trainer.group import joined
+
+    if not ranks.leads:
+        return follow(ranks)
+    with joined(ranks) as line:
+        return _run(options, line)
+
+
+def _run(options: argparse.Namespace, line: "Line | None") -> int:
     signals = Signals(requeue=options.requeue)
     signals.listen()  # as early as can be: from here on a signal is answered with everything in order
     reporter = make_reporter(headless=options.headless)
@@ -73,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 store.update_run(run.id, restarts_left=options.restart)
             if not options.restart:
                 unattended = bool(options.resume_or_start)
-                return _hold(store, runs, run, reporter, signals, unattended=unattended, in_line=options.queue)
+                control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
+                job = Job(run, store, runs, control, reporter, line)
+                return _hold(job, unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
@@ -186,26 +211,24 @@ def _check_preset(run: Run, preset: str | None) -> None:
         raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
-def _hold(
-    store: RunStore, runs: Path, run: Run, reporter: Reporter, signals: Signals, *, unattended: bool, in_line: bool
-) -> int:
+def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     """Claim the run whose lock this process holds, and do its job."""
+    store, runs, run, control, reporter = job.store, job.runs, job.run, job.control, job.reporter
     if run.lifecycle == "finished":
         reporter.note(f"{run.name} is finished; there is nothing left to do")
         return ExitCode.FINISHED
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
     again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
     try:
-        device_lock = take_device(Job(run, store, runs, control, reporter), in_line=in_line)
+        device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:
-        return _give_way(Job(run, store, runs, control, reporter), end)
+        return _give_way(job, end)
     except Exception as error:
-        return _fail(Job(run, store, runs, control, reporter), error)
+        return _fail(job, error)
     how = "resumed" if again else "started"
     with only_evaluation(store, run):
         message = f"{how} as process {identity().pid} on {identity().host}"
@@ -215,7 +238,7 @@ def _hold(
     if warning is not None:
         store.event(run.id, "store", warning, level="warning")
         reporter.note(warning)
-    job = Job(store.run(run.id), store, runs, control, reporter)
+    job = replace(job, run=store.run(run.id))
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
     with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
         return _carry_out(job, device_lock)
@@ -241,6 +264,8 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
         if asked is not None and _is_lost_worker(error):  # a supervisor that ends a job may end its workers first
             control.end(asked, asked.unsaved)
             return asked.exit_code
+        if job.line is not None and _is_lost_rank(error):
+            return _give_way(job, EndRequested(asked or Intent.RANK_LOST, is_saved=False))
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
     reporter.close()
@@ -250,11 +275,18 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
     return ExitCode.FINISHED
 
 
-def _do(job: Job, device_lock: DeviceLock | None) -> None:
+def _prepare_environment() -> None:
+    """Set what libraries read once, when they start."""
     # cuBLAS reads this once, when CUDA starts; without it some of its kernels are not reproducible.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Threads that spin while they wait for each other make a step several times slower where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _do(job: Job, device_lock: DeviceLock | None) -> None:
+    if job.line is not None and job.run.kind not in TRAINED_KINDS:
+        raise UsageError(f"torchrun trains with several processes; {job.run.kind} with one: start it without torchrun")
+    _prepare_environment()
     # Imported here, since torch takes seconds and a claimed run should be seen at once.
     module = importlib.import_module(_JOBS[job.run.kind])
     job.control.check()
@@ -292,6 +324,11 @@ def _fail(job: Job, error: Exception) -> int:
 
 def _is_lost_worker(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+
+
+def _is_lost_rank(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(name in text for name in ("gloo", "nccl", "connection"))
 
 
 def _translate(error: Exception) -> TrainerError | None:

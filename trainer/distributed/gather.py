@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from trainer.distributed.group import Ranks
+from trainer.ranks import Ranks
 
 
 class _Gather(torch.autograd.Function):

@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.trainer.distributed.ranks import on_ranks
+from tests.trainer.ranks import on_ranks
 from trainer.distributed.batch_norm import SharedBatchNorm, share_batch_norm
-from trainer.distributed.group import Ranks
-from trainer.distributed.shares import share
+from trainer.shares import share
 
 N = 6
 CASES = [
@@ -48,14 +47,14 @@ def passes(norm: nn.Module, x: Tensor, gradient: Tensor) -> dict[str, Tensor]:
     return found | {"evaluated": norm.eval()(x).detach()}
 
 
-def shared(ranks: Ranks) -> list[dict[str, Tensor]]:
+def shared(line: Line) -> list[dict[str, Tensor]]:
     """This rank's rows of every case."""
     found = []
     for _, shape, options in CASES:
         torch.manual_seed(0)
         norm = share_batch_norm(norm_of(shape, options), torch.device("cpu"))
         x, gradient = given(shape)
-        own = share(N, ranks)
+        own = share(slice(0, N), line.ranks)
         found.append(passes(norm, x[own], gradient[own]))
     return found
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.trainer.distributed.ranks import on_ranks
+from tests.trainer.ranks import on_ranks
 from trainer.distributed.batch_norm import share_batch_norm
 from trainer.distributed.gather import gather_rows, gather_views
-from trainer.distributed.group import ALONE, Ranks
-from trainer.distributed.shares import share
 from trainer.loss import loss_and_metrics
+from trainer.ranks import ALONE, Ranks
+from trainer.shares import share
 
 N, VIEWS = 12, 2
 TOLERANCE = 1e-12
@@ -67,7 +67,7 @@ def some_steps(
         model = share_batch_norm(model, torch.device("cpu"))
     called = model if ranks.is_alone else DistributedDataParallel(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    own = share(N, ranks)
+    own = share(slice(0, N), ranks)
     views = all_views().unflatten(0, (VIEWS, N))[:, own].flatten(0, 1)
     labels = gather_rows(LABELS[own], ranks) if method == "supcon" else None
     found: dict[str, Any] = {"loss": [], "figures": []}
@@ -86,14 +86,15 @@ def some_steps(
     return found
 
 
-def both_methods(ranks: Ranks) -> list[dict[str, Any]]:
+def both_methods(line: Line | None) -> list[dict[str, Any]]:
     """Steps of SimCLR, and of SupCon with labels."""
+    ranks = ALONE if line is None else line.ranks
     return [some_steps(ranks, method=method) for method in ("simclr", "supcon")]
 
 
-def both_mistakes(ranks: Ranks) -> list[dict[str, Any]]:
+def both_mistakes(line: Line) -> list[dict[str, Any]]:
     """Steps with others' views as constants, and with a batch norm for each rank alone."""
-    return [some_steps(ranks, gather=without_gradient), some_steps(ranks, is_shared=False)]
+    return [some_steps(line.ranks, gather=without_gradient), some_steps(line.ranks, is_shared=False)]
 
 
 def difference(some: list[Tensor], others: list[Tensor]) -> float:
@@ -110,7 +111,7 @@ def floating(state: dict[str, Tensor]) -> list[Tensor]:
 @pytest.mark.parametrize("world", [2, 3])
 def test_losses_gradients_weights_and_statistics_are_those_of_one_process(world: int) -> None:
     for of_rank in on_ranks(world, both_methods):
-        for found, alone in zip(of_rank, both_methods(ALONE), strict=True):
+        for found, alone in zip(of_rank, both_methods(None), strict=True):
             assert found["loss"] == pytest.approx(alone["loss"], rel=TOLERANCE)
             for mine, one in zip(found["figures"], alone["figures"], strict=True):
                 assert mine == pytest.approx(one, rel=1e-6), "the three figures are of the whole batch"

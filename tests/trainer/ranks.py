@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from trainer.distributed.group import Ranks, joined, ranks_of
+from trainer.group import joined
+from trainer.ranks import ranks_of
 
 _SECONDS = 120.0
 
@@ -24,13 +25,13 @@ def free_port() -> int:
 
 
 def on_ranks(world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What `work(ranks, *arguments)` gives on each of so many ranks, in their order.
+    """What `work(line, *arguments)` gives on each of so many ranks, in their order.
 
     Raises:
         AssertionError: a rank failed, with its traceback.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torch.distributed", "trainer.distributed.group"])
+    context.set_forkserver_preload(["torch", "torch.distributed", "trainer.group"])
     port = free_port()
     started = []
     for rank in range(world):
@@ -54,9 +55,8 @@ def _be(answer: Connection, rank: int, world: int, port: int, work: Callable[...
     torch.set_num_threads(1)
     words = {"RANK": rank, "WORLD_SIZE": world, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in words.items()}
-    ranks: Ranks = ranks_of(os.environ)
     try:
-        with joined(ranks, torch.device("cpu")):
-            answer.send_bytes(pickle.dumps(("", work(ranks, *arguments))))  # not `send`, which shares tensors' memory
+        with joined(ranks_of(os.environ)) as line:
+            answer.send_bytes(pickle.dumps(("", work(line, *arguments))))  # not `send`, which shares tensors' memory
     except BaseException:
         answer.send_bytes(pickle.dumps((f"rank {rank}:\n{traceback.format_exc()}", None)))
