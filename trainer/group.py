@@ -34,7 +34,9 @@ class Line:
     def __init__(self, ranks: Ranks) -> None:
         """Args: who this process is; the group is joined already."""
         self.ranks = ranks
-        self._group = dist.new_group(backend="gloo", timeout=_BETWEEN_STEPS)
+        group = dist.new_group(backend="gloo", timeout=_BETWEEN_STEPS)
+        assert isinstance(group, dist.ProcessGroup), "every rank is a member"
+        self._group = group
         self._is_open = True
 
     def say(self, word: Word, number: int = 0) -> None:

@@ -50,9 +50,9 @@ class SharedBatchNorm(_BatchNorm):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         rows = x.numel() // x.shape[1] * dist.get_world_size()
-        mean_C: Tensor = _Sum.apply(x.sum(axes)) / rows  # type: ignore[no-untyped-call]
+        mean_C: Tensor = _Sum.apply(x.sum(axes)) / rows
         centred = x - mean_C.view(shape)
-        variance_C: Tensor = _Sum.apply(centred.square().sum(axes)) / rows  # type: ignore[no-untyped-call]
+        variance_C: Tensor = _Sum.apply(centred.square().sum(axes)) / rows
         self._follow(mean_C.detach(), variance_C.detach(), rows)
         normal = centred * torch.rsqrt(variance_C + self.eps).view(shape)
         if self.affine:
@@ -82,7 +82,8 @@ def share_batch_norm(model: nn.Module, device: torch.device) -> nn.Module:
         The model.
     """
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return converted
     for name, child in model.named_children():
         setattr(model, name, share_batch_norm(child, device))
     if not isinstance(model, _BatchNorm) or isinstance(model, SharedBatchNorm):

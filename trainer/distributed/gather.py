@@ -48,8 +48,9 @@ def gather_views(own: Tensor, views: int, ranks: Ranks) -> Tensor:
     """
     if ranks.is_alone:
         return own
-    gathered: Tensor = _Gather.apply(own, ranks.rank, ranks.world)  # type: ignore[no-untyped-call]
-    return gathered.unflatten(1, (views, -1)).transpose(0, 1).flatten(0, 2)
+    gathered: Tensor = _Gather.apply(own, ranks.rank, ranks.world)
+    together: Tensor = gathered.unflatten(1, (views, -1)).transpose(0, 1).flatten(0, 2)
+    return together
 
 
 def gather_rows(own: Tensor, ranks: Ranks) -> Tensor:

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from tests.trainer.ranks import on_ranks
 from trainer.distributed.batch_norm import SharedBatchNorm, share_batch_norm
+from trainer.group import Line
 from trainer.shares import share
 
 N = 6
-CASES = [
+CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("rows", (N, 4), {}),
     ("images", (N, 4, 5, 3), {}),
     ("bare", (N, 4, 2), {"affine": False}),
@@ -31,9 +32,8 @@ def norm_of(shape: tuple[int, ...], options: dict[str, Any]) -> nn.Module:
     """torch's own, with a scale and an offset that can be seen."""
     kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}[len(shape)]
     norm: nn.Module = kind(shape[1], **options).double()
-    if norm.weight is not None:
-        nn.init.uniform_(norm.weight, 0.5, 2)
-        nn.init.uniform_(norm.bias, -1, 1)
+    for parameter, low, high in zip(norm.parameters(), (0.5, -1.0), (2.0, 1.0), strict=False):
+        nn.init.uniform_(parameter, low, high)
     return norm
 
 

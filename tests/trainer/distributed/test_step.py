@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tests.trainer.ranks import on_ranks
 from trainer.distributed.batch_norm import share_batch_norm
 from trainer.distributed.gather import gather_rows, gather_views
+from trainer.group import Line
 from trainer.loss import loss_and_metrics
 from trainer.ranks import ALONE, Ranks
 from trainer.shares import share
@@ -52,7 +53,8 @@ def without_gradient(own: Tensor, views: int, ranks: Ranks) -> Tensor:
     """The mistake: others' views come as constants."""
     whole = gather_rows(own.detach(), ranks).unflatten(0, (ranks.world, views, -1)).clone()
     whole[ranks.rank] = own.unflatten(0, (views, -1))
-    return whole.transpose(0, 1).flatten(0, 2)
+    together: Tensor = whole.transpose(0, 1).flatten(0, 2)
+    return together
 
 
 def some_steps(
