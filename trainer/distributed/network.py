@@ -1,5 +1,8 @@
 """The network and the objective of a step that several ranks take together."""
 
+import inspect
+from typing import Any
+
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,8 +28,11 @@ def shared_functions(state: TrainState, machine: Machine, ranks: Ranks) -> Funct
     """
     share_batch_norm(state.model, machine.device)
     on_device = [machine.device] if machine.is_cuda else None
-    # Statistics are equal by themselves, and are the guard's to put back.
-    network = DistributedDataParallel(state.model, device_ids=on_device, broadcast_buffers=False)
+    # Statistics are equal by themselves, and are the guard's to put back. torch 2.15 calls this option otherwise.
+    names = inspect.signature(DistributedDataParallel).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    options: dict[str, Any] = {name: False}
+    network = DistributedDataParallel(state.model, device_ids=on_device, **options)
 
     def shared_objective(z: Tensor, config: PretrainConfig, labels: Tensor | None) -> tuple[Tensor, ContrastiveMetrics]:
         whole = None if labels is None else gather_rows(labels.to(z.device), ranks)
