@@ -14,6 +14,8 @@ _COMMANDS = {
     "ls": "listing:list_runs",
     "show": "reading:show_run",
     "compare": "comparing:compare_runs",
+    "export": "exporting:export",
+    "import": "importing:import_run",
     "checkpoints": "checkpoints:list_checkpoints",
     "metrics": "metrics:show_metrics",
     "demo": "starting:demo",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
+from simclr_tui.keys import key
 from simclr_tui.messages import ActionDone, ActionFailed
 from simclr_tui.verbs import refusal
 from trainer.errors import ConfigError, TrainerError, UsageError
@@ -88,11 +89,13 @@ class Actions:
 
     def pause(self, run_id: str) -> None:
         """Ask a live run to pause."""
-        self._request(run_id, "pause", "ends after its step and a checkpoint; r resumes it")
+        self._request(run_id, "pause", f"ends after its step and a checkpoint; {key('r', 'run.resume')} resumes it")
 
     def stop(self, run_id: str) -> None:
         """Ask a live run to stop."""
-        self._request(run_id, "stop", "ends after its step and a checkpoint; r still resumes it")
+        self._request(
+            run_id, "stop", f"ends after its step and a checkpoint; {key('r', 'run.resume')} still resumes it"
+        )
 
     def evaluate(self, run_id: str, values: Mapping[str, Any]) -> None:
         """Look at a checkpoint of a run in a job of its own; `values` are settings of EvaluateConfig."""
@@ -118,7 +121,7 @@ class Actions:
             config = BenchmarkConfig.from_values(dict(values))
             check_plan(config)
             run_id = new_benchmark_run(store, config, name=name)
-            return ActionDone(f"{self._start(store, run_id)} is starting; b shows it", run_id)
+            return ActionDone(f"{self._start(store, run_id)} is starting; {key('b', 'run.benchmark')} shows it", run_id)
 
         self._do(work)
 
@@ -207,7 +210,7 @@ class Actions:
             name = store.run(run_id).name
             if action == "hold":
                 queue.hold(store, run_id)
-                return ActionDone(f"{name} lets others pass until h releases it")
+                return ActionDone(f"{name} lets others pass until {key('h', 'line.hold')} releases it")
             if action == "release":
                 queue.release(store, run_id)
                 return ActionDone(f"{name} has its turn again")
@@ -234,7 +237,7 @@ class Actions:
             self.asked.add(run_id)
             store.request(run_id, command)
             run = store.run(run_id)
-            words = "leaves the line; r starts it" if state == "queued" else consequence
+            words = f"leaves the line; {key('r', 'run.resume')} starts it" if state == "queued" else consequence
             if run.kind == "benchmark":
                 words = words.replace("after its step and a checkpoint", "before its next turn")
             return ActionDone(f"{run.name} {words}")

@@ -11,11 +11,14 @@ from textual.worker import Worker, WorkerState
 
 from simclr_tui.actions import Actions
 from simclr_tui.comfort.app import ComfortApp
+from simclr_tui.comfort.keymap import SEPARATOR
 from simclr_tui.comfort.user_settings import UserSettings
 from simclr_tui.feed import Feed
+from simclr_tui.keys import take_names
 from simclr_tui.messages import ActionDone, ActionFailed, KnownRead, Polled, PollFailed, StoreRefused
 from simclr_tui.remembered import Remembered
 from simclr_tui.screens.main import MainScreen
+from simclr_tui.widgets.key_line import one_key_text
 from trainer.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class DashboardApp(ComfortApp):
 
     CSS_PATH = "app.tcss"
     TITLE = "simclr-tui"
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (18, "-high")]  # type: ignore[misc]  # App annotates it plainly
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "help", "help", id="app.help", tooltip="Show every key and what it does"),
         Binding("i", "about", "about", show=False, id="app.about", tooltip="Versions, paths and SQLite's health"),
@@ -59,6 +63,7 @@ class DashboardApp(ComfortApp):
             options: of Textual's app.
         """
         super().__init__(settings, is_dark=is_dark, **options)
+        take_names({id_: one_key_text(keys.partition(SEPARATOR)[0]) for id_, keys in self.keymap.items()})
         self.runs = runs
         self.select = select
         self.feed = Feed(runs, self.post_message, poll_seconds=self.settings.poll_seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from simclr_tui.charts.axes import steps_shown
-from simclr_tui.charts.drawn import FIRST_CHARTS, Drawn, Stretch, View
+from simclr_tui.charts.drawn import FIRST_CHARTS, Drawn, View, trunk_of
 from simclr_tui.model import Curves, Learning, RunRow, Watched, table_order
 from simclr_tui.run_list.listing import Line, ListView, RunLine, arranged
 from simclr_tui.run_list.query import Asked, FilterError, parse
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from simclr_tui.run.opened import Opened
     from trainer.store.totals import Totals
 
-_LONGEST_LINEAGE = 8
-"""Forks of forks of forks: so many of the runs before are drawn."""
 MOST_DRAWN = 12
 """Runs whose curves are drawn at most: more of them could not be told apart."""
 _SECONDS_OF_AN_AGE = 60
@@ -79,14 +77,13 @@ class Board:
 
     def take_rows(self, rows: Sequence[RunRow]) -> None:
         """Replace the runs; the cursor stays with its run, or goes to the one that takes its place in the list."""
-        place = self._list().places.get(self.cursor_id or "", 0)
         self.rows = table_order(rows)
         known = {row.run.id for row in rows}
         if self.awaited_id in known:
             self.cursor_id, self.awaited_id = self.awaited_id, None
         self.marked &= known
         self.curves = {run_id: curves for run_id, curves in self.curves.items() if run_id in known}
-        self._settle(place)
+        self._settle()
 
     def take_curves(self, curves: Sequence[Curves]) -> None:
         """Replace what is drawn of some runs."""
@@ -126,7 +123,11 @@ class Board:
         self._settle()
 
     def _list(self) -> _Shown:
-        """What the list shows; kept as long as nothing that it follows from has changed."""
+        """What the list shows; kept as long as nothing that it follows from has changed.
+
+        Where the cursor's run has left the list, because it ended, lost its mark or grew too old for the filter, the
+        cursor goes to the one that has taken its place.
+        """
         known, now = self._shown, time.time()
         marked = frozenset(self.marked) if "marked" in self.filter.lower() else frozenset()
         asked = (self.listed, marked, now // _SECONDS_OF_AN_AGE)
@@ -134,7 +135,10 @@ class Board:
             lines = arranged(self.rows, self.listed, Asked(now, marked))
             runs = [line.row for line in lines if isinstance(line, RunLine)]
             places = {row.run.id: place for place, row in enumerate(runs)}
+            place = known.places.get(self.cursor_id or "") if known is not None and known.view == self.listed else None
             known = self._shown = _Shown(self.rows, *asked, lines, runs, places)
+            if place is not None:
+                self._settle(place)
         return known
 
     @property
@@ -194,16 +198,7 @@ class Board:
     def drawn_of(self, run_ids: Sequence[str]) -> list[Drawn]:
         """Some runs with their curves, in that order, as far as they are still there."""
         rows = [row for run_id in run_ids if (row := self.row_of(run_id)) is not None]
-        return [Drawn(row, self.curves_of(row), self._trunk(row)) for row in rows]
-
-    def _trunk(self, row: RunRow) -> tuple[Stretch, ...]:
-        """The curves that a fork continues: its parent's up to the fork, that one's parent's, …; the oldest first."""
-        found: list[Stretch] = []
-        until, parent = row.run.parent_step, self.row_of(row.run.parent_run_id)
-        while parent is not None and until is not None and len(found) < _LONGEST_LINEAGE:
-            found.insert(0, Stretch(parent, self.curves_of(parent), until))
-            until, parent = parent.run.parent_step, self.row_of(parent.run.parent_run_id)
-        return tuple(found)
+        return [Drawn(row, self.curves_of(row), trunk_of(row.run, self.row_of, self.curves_of)) for row in rows]
 
     def curves_of(self, row: RunRow) -> Curves:
         """What was read of a run."""

@@ -32,7 +32,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A run with its derived state and its place among all runs by age, from which its colour and sign follow."""
+    """A run with its derived state and its place among all runs by age."""
 
     run: Run
     state: str
@@ -45,6 +45,13 @@ class RunRow:
     """What people wrote on it."""
     figures: Figures = NO_FIGURES
     """What is told of it in columns beyond its own row."""
+    number: int | None = None
+    """As which of all runs it was made, those that are gone counted too; None where nothing is drawn of it."""
+
+    @property
+    def look(self) -> int:
+        """What its colour and its sign follow from, which stay its own whatever becomes of other runs."""
+        return self.place if self.number is None else self.number
 
     @property
     def is_live(self) -> bool:

@@ -15,7 +15,7 @@ MUTED = "$foreground 60%"
 """What is read last. In text, Textual's own `$text-muted` would lose its transparency."""
 
 _ON_DARK = ("#56B4E9", "#E69F00", "#3CC9A0", "#DD8CB9", "#F0E442", "#EE7B3E")
-_ON_LIGHT = ("#0072B2", "#A86E00", "#00795A", "#A8437C", "#7D6F00", "#B84A00")
+_ON_LIGHT = ("#0069A6", "#8A5A00", "#00735A", "#9E3D74", "#6E6200", "#A84300")
 
 
 def _runs(*colours: str) -> dict[str, str]:
@@ -43,13 +43,13 @@ DARK = Theme(
 
 LIGHT = Theme(
     name="simclr-light",
-    primary="#0072B2",
+    primary="#0069A6",
     secondary="#44637D",
-    accent="#A86E00",
-    warning="#A86E00",
+    accent="#8A5A00",
+    warning="#8A5A00",
     error="#B3261E",
-    success="#00795A",
-    foreground="#1D242B",
+    success="#00735A",
+    foreground="#0C1014",
     background="#F6F7F8",
     surface="#FFFFFF",
     panel="#E4E8EC",
@@ -134,6 +134,11 @@ def fitting(*, dark: bool | None, few_colours: bool) -> str:
     return (LIGHT if dark is False else DARK).name
 
 
+def cursor_style(theme: Theme) -> str:
+    """How a line of text is marked that the cursor stands on."""
+    return "reverse" if theme.ansi else "on $primary 22%"
+
+
 def run_variables(*, dark: bool) -> Mapping[str, str]:
     """The colours of runs as theme variables; a theme that names them itself wins."""
     colours = {f"run-{number}": colour for number, colour in enumerate(_ON_DARK if dark else _ON_LIGHT)}
@@ -151,6 +156,6 @@ def grounds(theme: Theme) -> Mapping[str, str]:
         lines = {"cursor-line": "ansi_default", "wrong-line": "ansi_red"}
     else:
         primary, success = theme.primary, theme.success or theme.primary
-        parts = (f"{primary} 55%", f"{primary} 30%", f"{success} 30%", f"{success} 55%")
+        parts = (f"{primary} 45%", f"{primary} 25%", f"{success} 25%", f"{success} 45%")
         lines = {"cursor-line": f"{primary} 22%", "wrong-line": f"{theme.error or primary} 25%"}
     return lines | {f"part-{number}": colour for number, colour in enumerate(parts)}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from trainer.state import LIVE_STATES, RESUMABLE_STATES
+from trainer.store.records import IMPORTED
 
 _INSTEAD = {
     "queued": "resume starts it",
@@ -59,6 +60,8 @@ def refusal(
         if state not in LIVE_STATES and not (state == "queued" and is_launched):
             return f"{name} is {state}, so there is nothing to {verb}; {_instead(state, kind)}"
     if verb == "resume":
+        if kind == IMPORTED:
+            return f"{name} was imported from event files, which hold no weights to go on from; launch a new run"
         if state in LIVE_STATES:
             return f"{name} is {state} already; there is nothing to resume"
         if state not in RESUMABLE_STATES:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from simclr_tui.format import UNKNOWN, clock, duration, moment
+from simclr_tui.keys import key
 from simclr_tui.model import Curves, RunRow, Turn, setting
 from simclr_tui.objective import method_of
 from simclr_tui.theme import MUTED
@@ -25,13 +26,12 @@ STATE_STYLES = {
     "interrupted": "$error",
     "stalled": "$error",
 }
-
 _NEXT = {
-    "queued": "r starts it",
-    "paused": "r resumes it",
-    "stopped": "r resumes it",
-    "interrupted": "r resumes it",
-    "failed": "r tries again",
+    "queued": "starts it",
+    "paused": "resumes it",
+    "stopped": "resumes it",
+    "interrupted": "resumes it",
+    "failed": "tries again",
 }
 _HEARTBEAT_SECONDS = 10.0
 """A process that holds its run and gave none for so long can't write its store, or is stuck as a whole."""
@@ -64,7 +64,7 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     if row.turn is not None:
         parts += [" · ", turn_words(row.turn)]
     elif row.state in _NEXT:
-        parts += [" · ", (_NEXT[row.state], "bold")]
+        parts += [" · ", (f"{key('r', 'run.resume')} {_NEXT[row.state]}", "bold")]
     doing = _doing(row)
     if doing is not None:
         parts += [" · ", doing]
@@ -121,7 +121,7 @@ def is_inexact(run: Run) -> bool:
 def turn_words(turn: Turn) -> str:
     """Where a waiting run stands, and the key that matters."""
     where = f"number {turn.place} in line for {turn.device}"
-    return f"held back as {where}; h releases it" if turn.is_held else where
+    return f"held back as {where}; {key('h', 'line.hold')} releases it" if turn.is_held else where
 
 
 def end_words(row: RunRow, curves: Curves, now: float) -> str:

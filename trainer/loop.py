@@ -46,7 +46,7 @@ class Training:
     """Scores the model at the end of an epoch: columns of `epochs`."""
     health: HealthWatch
     give_back_pages: Callable[[], None] = field(default_factory=PageReturner)
-    """Called when an epoch has been scored."""
+    """Called when an epoch has been scored or looked at."""
 
     @property
     def total_steps(self) -> int:
@@ -167,9 +167,10 @@ def _measure(training: Training, state: TrainState, epoch: int) -> dict[str, Any
         try:
             with training.timer.host(EVALUATION), state.clock.aside(), training.job.control.phase("evaluating"):
                 figures = training.measure_epoch(state.scored_model, epoch)
-                if training.health.due(epoch):
+                if is_looked_at := training.health.due(epoch):
                     training.health.measure(state.scored_model, step=state.step)
-                training.give_back_pages()
+                if figures or is_looked_at:  # steps alone leave nothing that the next ones would not ask for again
+                    training.give_back_pages()
                 return figures
         except EndRequested as end:
             _give_way(training, state, epoch, end.intent)

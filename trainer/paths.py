@@ -7,6 +7,7 @@ runs/<id>/under-way.json         which trial a benchmark is at
 runs/<id>/checkpoints/           step-N.pt and step-N.json
 runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
 runs/.emptied-<id>/              the folder of a run that is being deleted for good
+runs/.import-<id>/               what is unpacked of an archive before its run is there
 """
 
 import os
@@ -21,6 +22,9 @@ RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
 
 EMPTIED = ".emptied-"
 """Begins the name of a folder that was a run's and is being deleted."""
+
+BEGUN = ".import-"
+"""Begins the name of a folder in which an archive is unpacked."""
 
 _ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST_SHOWN = 1000
@@ -137,3 +141,12 @@ def emptied_dir(runs: Path, run_id: str) -> Path:
         UnknownRunError: the id is not of the form that ids have.
     """
     return runs / f"{EMPTIED}{run_dir(runs, run_id).name}"
+
+
+def import_dir(runs: Path, run_id: str) -> Path:
+    """Where a run is brought together before it is there. Nothing takes it for a run.
+
+    Raises:
+        UnknownRunError: the id is not of the form that ids have.
+    """
+    return runs / f"{BEGUN}{run_dir(runs, run_id).name}"

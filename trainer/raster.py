@@ -20,8 +20,8 @@ from trainer.options import OptionParser
 from trainer.paths import runs_dir
 from trainer.store.reader import StoreReader
 
-_MOST_PIXELS = 480
-"""Of the longer side; no terminal has as many half cells."""
+_MOST_PIXELS = 640
+"""Of the longer side; six images with five views fit as they are, for terminals that draw pixels."""
 _SIDE_PIXELS = 96
 _GAP_PIXELS = 4
 _PAPER = (24, 28, 34)

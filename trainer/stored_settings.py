@@ -26,7 +26,7 @@ def settings_of(run: Run) -> dict[str, Any]:
     return dict(_read(run.kind, run.config))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _read(kind: str, text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)

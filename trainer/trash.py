@@ -112,8 +112,9 @@ def _refuse_used(store: StoreReader, run: Run) -> None:
         raise UsageError(sentence)
     if not wait_until_free(runs, run.id, seconds=_RELEASE_SECONDS):
         raise BusyError(f"a trainer of {run.name} has not ended yet; try again in a moment")
-    for job in store.runs():
-        if job.source_run_id == run.id and run_state(job, runs) in LIVE_STATES:
+    jobs = [store.run(row[0]) for row in store._rows("SELECT id FROM runs WHERE source_run_id = ?", (run.id,))]
+    for job in jobs:
+        if run_state(job, runs) in LIVE_STATES:
             raise UsageError(f"{job.name} ({job.id}) evaluates {run.name} now; wait until it has ended, or stop it")
 
 

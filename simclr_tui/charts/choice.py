@@ -27,9 +27,10 @@ def chart_of(name: str, drawn: Sequence[Drawn], view: View) -> ChartData:
     data = chart_data(name, drawn, view)
     if len(drawn) < 2:
         return data
-    signs = {line.sign for line in data.lines}
-    named = {text.partition(" ")[0] for text, _ in data.legend}
-    runs = [(f"{one.sign} {one.row.run.name}", one.ink) for one in drawn if one.sign in signs - named]
+    shown = {line.key for line in data.lines}
+    is_told = any(text.startswith(f"{drawn[0].sign} ") for text, _ in data.legend)
+    others = drawn[1:] if is_told else drawn
+    runs = [(f"{one.sign} {one.row.run.name}", one.ink) for one in others if one.row.run.id in shown]
     return replace(data, legend=[*data.legend, *runs])
 
 

@@ -8,7 +8,7 @@ from simclr_tui.charts.ids import DEVICE, step_series
 from simclr_tui.charts.milestones import MILESTONES
 from simclr_tui.charts.step_reader import StepReader
 from simclr_tui.model import Curves
-from trainer.store.history import events_of_kinds, newest_metrics
+from trainer.store.history import evaluations_mark, events_of_kinds, newest_metrics
 from trainer.store.reader import StoreReader
 from trainer.store.records import AnatomyRow, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import BUCKET_SIZES, METRIC, Point
@@ -38,6 +38,7 @@ class CurveReader:
         self._device: list[dict[str, Any]] = []
         self._events: list[Event] = []
         self._evaluations: list[Evaluation] = []
+        self._evaluations_mark: object = None
         self._checkpoints: list[Checkpoint] = []
         self._checkpoint_failure: Event | None = None
         self._history: list[Event] = []
@@ -138,12 +139,13 @@ class CurveReader:
         return True
 
     def _read_evaluations(self, reader: StoreReader, run: Run) -> bool:
-        before = self._evaluations
-        if run.source_run_id:
-            made = reader.evaluations(run.source_run_id)
-            self._evaluations = [evaluation for evaluation in made if evaluation.job_id == self.run_id]
-        else:
-            self._evaluations = reader.evaluations(self.run_id)
+        scored = run.source_run_id or self.run_id
+        mark = evaluations_mark(reader, scored)
+        if mark == self._evaluations_mark:
+            return False
+        before, self._evaluations_mark = self._evaluations, mark
+        made = reader.evaluations(scored)
+        self._evaluations = [one for one in made if not run.source_run_id or one.job_id == self.run_id]
         return self._evaluations != before
 
     def _read_checkpoints(self, reader: StoreReader) -> bool:

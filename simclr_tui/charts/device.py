@@ -57,7 +57,7 @@ def recent_chart(drawn: Sequence[Drawn]) -> ChartData:
         return ChartData(title=title, empty="the device does not tell its utilisation", own_x=True)
     return ChartData(
         title=title,
-        lines=[Line(samples=samples, ink=one.ink, sign=one.sign, max_gap=_GAP_MINUTES)],
+        lines=[Line(samples=samples, ink=one.ink, sign=one.sign, max_gap=_GAP_MINUTES, key=one.row.run.id)],
         x_range=(min(samples[0].x, -1.0), 0.0),
         y_range=(0.0, 100.0),
         x_name="min",
@@ -84,7 +84,16 @@ def device_chart(name: str, drawn: Sequence[Drawn], view: View) -> ChartData:
         samples = cut(found.samples, view.window)
         if one is drawn[0]:
             lines.append(Line(samples=samples, ink=one.faint_ink, band=True, gaps=found.gaps))
-        lines.append(Line(samples=samples, ink=one.ink, sign=one.sign, gaps=found.gaps, name=_WORDS[name]))
+        lines.append(
+            Line(
+                samples=samples,
+                ink=one.ink,
+                sign=one.sign,
+                gaps=found.gaps,
+                name=_WORDS[name],
+                key=one.row.run.id,
+            )
+        )
     if not lines:
         is_known = bool(drawn) and bool(drawn[0].curves.device_history)
         return ChartData(title=shape.title, empty="the device does not tell this" if is_known else no_device(drawn))

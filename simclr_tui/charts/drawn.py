@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.plot.series import Sample, Series, smooth
 from simclr_tui.theme import RUN_COLOURS
+from trainer.store.records import Run
 
 if TYPE_CHECKING:
     from simclr_tui.charts.clock import Clock, Origin
@@ -20,6 +21,9 @@ HOLLOW_SIGNS = "○□△◇☆▽◎"
 
 AXES = ("epoch", "step", "wall", "trained")
 """What charts can have on x: epochs, steps, seconds since the run's start, seconds of training."""
+
+_LONGEST_LINEAGE = 8
+"""Forks of forks of forks: so many of the runs before are drawn; rows that were edited may be each other's parents."""
 
 FIRST_CHARTS = ("loss", "accuracy", "knn", "step-time", "device")
 """Ids of the charts that are shown as long as nobody has chosen others."""
@@ -62,6 +66,24 @@ class Stretch:
     """The last step of it."""
 
 
+def trunk_of(
+    run: Run, row_of: Callable[[str | None], RunRow | None], curves_of: Callable[[RunRow], Curves]
+) -> tuple[Stretch, ...]:
+    """The curves that a fork continues: its parent's up to the fork, that one's parent's, …; the oldest first.
+
+    Args:
+        run: the fork.
+        row_of: a run by its id, None where it is not there.
+        curves_of: what is known of a run.
+    """
+    found: list[Stretch] = []
+    until, parent = run.parent_step, row_of(run.parent_run_id)
+    while parent is not None and until is not None and len(found) < _LONGEST_LINEAGE:
+        found.append(Stretch(parent, curves_of(parent), until))
+        until, parent = parent.run.parent_step, row_of(parent.run.parent_run_id)
+    return tuple(reversed(found))
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """A run whose curves are drawn."""
@@ -74,12 +96,12 @@ class Drawn:
     @property
     def ink(self) -> str:
         """The run's colour, the same everywhere."""
-        return f"run-{self.row.place % RUN_COLOURS}"
+        return f"run-{self.row.look % RUN_COLOURS}"
 
     @property
     def faint_ink(self) -> str:
         """The colour of its raw values."""
-        return f"faint-{self.row.place % RUN_COLOURS}"
+        return f"faint-{self.row.look % RUN_COLOURS}"
 
     @property
     def sign(self) -> str:
@@ -89,7 +111,7 @@ class Drawn:
     @property
     def hollow_sign(self) -> str:
         """The sign of its second curve."""
-        return HOLLOW_SIGNS[self.row.place % len(HOLLOW_SIGNS)]
+        return HOLLOW_SIGNS[self.row.look % len(HOLLOW_SIGNS)]
 
     @property
     def clock(self) -> "Clock":
@@ -163,15 +185,16 @@ class Drawn:
         return (*self.unit(view), known)
 
     def _made_before(self, name: str, view: View, factor: float, without: Collection[str]) -> Series:
-        return Series(
+        found = [
             Sample(
                 self.x_before(one, (p.first + p.last_step) / 2, view), p.low * factor, p.high * factor, p.mean * factor
             )
-            for number, one in enumerate(self.trunk)
+            for one in self.trunk
             if one.row.run.id not in without
             for p in one.curves.series(name)
-            if p.last_step <= one.until and (number == 0 or p.first > self.trunk[number - 1].until)
-        )
+            if p.last_step <= one.until
+        ]
+        return Series(sorted(found))  # a fork with other batches goes on at the start of an epoch that was begun before
 
     def samples(self, name: str, view: View, factor: float = 1.0) -> Sequence[Sample]:
         """A series over x; made once for the curves that were read."""
@@ -253,5 +276,5 @@ def _clock(row: RunRow, curves: Curves, origin: "Origin") -> "Clock":
 
 
 def run_sign(row: RunRow) -> str:
-    """The sign of a run, which follows from its place as its colour does."""
-    return SIGNS[row.place % len(SIGNS)]
+    """The sign of a run, which follows from the same number as its colour does."""
+    return SIGNS[row.look % len(SIGNS)]

@@ -53,16 +53,14 @@ def epoch_values(one: Drawn, column: str) -> list[tuple[float, float]]:
 
 def _before(one: Drawn, column: str, view: View, factor: float, *, without: Collection[str]) -> list[Sample]:
     """The same of the runs before the fork; a closed epoch counts if its last step came before it."""
-    found = []
-    first = 0
+    found: list[Sample] = []
     for stretch in one.trunk:
         per_epoch = stretch.row.run.steps_per_epoch or 1
         found += [
             Sample.at(one.x_before(stretch, row["epoch"] * per_epoch, view), factor * row[column])
             for row in stretch.curves.epochs
             if row.get(column) is not None
-            and first < row["epoch"] * per_epoch <= stretch.until
+            and row["epoch"] * per_epoch <= stretch.until
             and stretch.row.run.id not in without
         ]
-        first = stretch.until
     return found

@@ -88,6 +88,7 @@ def _curves(
         gaps=one.gaps(name, view),
         raw=cut(samples, view.window),
         name=word,
+        key=one.row.run.id,
     )
     return trunk, own
 
@@ -130,7 +131,7 @@ def point_chart(
         samples = one.points(f"{shape.title}, points", view, shape.factor, values)
         if samples:
             shown, pauses = cut(samples, view.window), one.gaps("", view)
-            lines.append(Line(samples=shown, ink=one.ink, sign=one.sign, name=word, gaps=pauses))
+            lines.append(Line(samples=shown, ink=one.ink, sign=one.sign, name=word, gaps=pauses, key=one.row.run.id))
     if not lines:
         return ChartData(title=shape.title, empty=empty(drawn))
     return framed(shape, lines, drawn, view)
@@ -159,7 +160,7 @@ def framed(
         x_name=NAMES[view.axis],
         x_seconds=view.by_time,
         log=log,
-        marks=[mark for one in drawn for mark in marks_of(one, view)],
+        marks=[mark._replace(sign=one.sign if len(drawn) > 1 else "") for one in drawn for mark in marks_of(one, view)],
     )
 
 

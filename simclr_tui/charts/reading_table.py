@@ -37,27 +37,19 @@ def _line(one: Reading, drawn: Sequence[Drawn], view: View, name: int, *, has_sp
     last = number((line.raw or line.samples)[-1].value, _DIGITS)
     return [
         (f"{line.sign or ' '} {fit(run.row.run.name if run else '', name)} ", f"${run.ink}" if run else ""),
-        f"{fit(_curve_name(line.name, run), _CURVE)}{one.words:>{_FIGURE}}{spread}{place:>{_PLACE}}{last:>{_FIGURE}}",
+        f"{fit(line.name, _CURVE)}{one.words:>{_FIGURE}}{spread}{place:>{_PLACE}}{last:>{_FIGURE}}",
     ]
 
 
-def _curve_name(name: str, run: Drawn | None) -> str:
-    """What a curve is of, without the run's name, which stands before it."""
-    return name.removeprefix(run.row.run.name).strip() if run is not None else name
-
-
 def run_of(one: Reading, drawn: Sequence[Drawn]) -> Drawn | None:
-    """The run that a curve is of, by its sign and its ink; the second curve of a chart is the cursor's run's."""
-    for run in drawn:
-        if (one.line.ink == run.ink and one.line.sign == run.sign) or one.line.sign == run.hollow_sign:
-            return run
-    return None
+    """The run that a curve is of."""
+    return next((run for run in drawn if run.row.run.id == one.line.key), None)
 
 
 def mark_words(data: ChartData, view: View) -> str:
-    """The marks that are in sight, those nearest to the cursor or to the newest end first."""
+    """The marks that are in sight, those nearest to the cursor or to the newest end first, with their runs' signs."""
     low, high = data.x_range
     at = view.cursor if view.cursor is not None else high
-    seen = sorted((mark for mark in data.marks if low <= mark[0] <= high), key=lambda mark: abs(mark[0] - at))
-    words = dict.fromkeys(f"{mark[1]} at {x_words(view.axis, mark[0])}" for mark in seen)
+    seen = sorted((mark for mark in data.marks if low <= mark.x <= high), key=lambda mark: abs(mark.x - at))
+    words = dict.fromkeys(f"{mark.sign} {mark.word} at {x_words(view.axis, mark.x)}".lstrip() for mark in seen)
     return " · ".join(words)

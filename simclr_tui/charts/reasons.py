@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from simclr_tui.charts.drawn import Drawn
+from simclr_tui.keys import key
 from simclr_tui.model import setting
 from simclr_tui.objective import method_of
+from trainer.store.records import IMPORTED
 
 
 def no_steps(drawn: Sequence[Drawn]) -> str:
@@ -15,18 +17,24 @@ def no_steps(drawn: Sequence[Drawn]) -> str:
     if row.run.kind == "evaluate":
         return "an evaluation takes no steps"
     if row.run.kind == "benchmark":
-        return "a benchmark is no training; b shows its trials"
+        return f"a benchmark is no training; {key('b', 'run.benchmark')} shows its trials"
+    if row.run.kind == IMPORTED:
+        return "the event files have no such value"
     if row.turn is not None:
-        return "held back in line; h releases it" if row.turn.is_held else "waits in line, and starts by itself"
+        return (
+            f"held back in line; {key('h', 'line.hold')} releases it"
+            if row.turn.is_held
+            else "waits in line, and starts by itself"
+        )
     return {
-        "queued": "not started yet; r starts it",
+        "queued": f"not started yet; {key('r', 'run.resume')} starts it",
         "starting": "no step yet; the trainer is coming up",
     }.get(row.state, "no step yet" if row.is_live else "no step was taken")
 
 
 def no_knn(drawn: Sequence[Drawn]) -> str:
     """Why there is no kNN score."""
-    if not drawn or drawn[0].row.run.kind == "evaluate":
+    if not drawn or drawn[0].row.run.kind in ("evaluate", IMPORTED):
         return no_steps(drawn)
     every = setting(drawn[0].row, "knn_every", 1)
     if not every:
@@ -62,4 +70,8 @@ def no_metric(drawn: Sequence[Drawn]) -> str:
 
 def no_score(drawn: Sequence[Drawn]) -> str:
     """Why there is no score of an evaluation."""
-    return "no such score yet; e evaluates a checkpoint" if drawn and drawn[0].curves.last_step else no_steps(drawn)
+    return (
+        f"no such score yet; {key('e', 'run.evaluate')} evaluates a checkpoint"
+        if drawn and drawn[0].curves.last_step
+        else no_steps(drawn)
+    )

@@ -46,6 +46,8 @@ class StepReader:
             name: self._extended(reader, name, self.whole.get(name, ()) if goes_on else (), (1, last, size))
             for name in names
         }
+        if last < self._last:  # rows were cut off, and others may take their place
+            self.detail = {}
         self._read_detail(reader, columns, window, last, size)
         self._asked, self._last, self._size = asked, last, size
         return True

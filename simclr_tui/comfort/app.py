@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 
 from simclr_tui.comfort.keymap import checked
 from simclr_tui.comfort.user_settings import AUTO, UserSettings
+from simclr_tui.keys import key
 from simclr_tui.remembered import Remembered
 from simclr_tui.terminal import sequences
 from simclr_tui.terminal.display import ThriftyDisplay
@@ -149,7 +150,7 @@ class ComfortApp(ThriftyDisplay):
         self.remembered.put(_NOTICES, is_on)
         ways = [way for way in ("bell", "desktop") if getattr(self.settings.notices, way)]
         said = f"notices are on: {' and '.join(ways) or 'toasts'} when a run ends, pauses or is unwell"
-        self.notify(said if is_on else "notices are off; N switches them on")
+        self.notify(said if is_on else f"notices are off; {key('N', 'app.notices')} switches them on")
 
     def take_notice(self, polled: "Polled", asked: set[str]) -> None:
         """Tell what has happened since the poll before, and what is going on in the title."""

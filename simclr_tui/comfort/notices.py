@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from simclr_tui.format import SIGNS, duration, percent
+from simclr_tui.keys import key
 from simclr_tui.model import RunRow
 from trainer.store.records import Event
 
@@ -64,10 +65,14 @@ def _ended(old: RunRow, row: RunRow, asked: Collection[str], reasons: Mapping[st
     if not was_working or row.is_live:
         return None
     if state in _ENDED:
-        why = {"finished": _result(row), "failed": reasons.get(row.run.id, ""), "interrupted": "r resumes it"}[state]
+        why = {
+            "finished": _result(row),
+            "failed": reasons.get(row.run.id, ""),
+            "interrupted": f"{key('r', 'run.resume')} resumes it",
+        }[state]
         return Notice(state, row.run.id, f"{name} {_has_been(state)}" + (f": {why}" if why else ""))
     if state in _HALTED and row.run.id not in asked:
-        return Notice("paused", row.run.id, f"{name} was {state} from elsewhere; r resumes it")
+        return Notice("paused", row.run.id, f"{name} was {state} from elsewhere; {key('r', 'run.resume')} resumes it")
     return None
 
 

@@ -11,6 +11,7 @@ from simclr_tui.comfort.user_settings import (
     SLOWEST_POLL,
     UserSettings,
 )
+from simclr_tui.terminal.graphics import WAYS
 from simclr_tui.theme import theme_names
 
 _TEXTS = {
@@ -47,6 +48,11 @@ def schema() -> dict[str, Any]:
                 "default": UserSettings().poll_seconds,
                 "description": "seconds between two looks at the store",
             },
+            "graphics": {
+                "enum": [AUTO, *WAYS],
+                "default": UserSettings().graphics,
+                "description": "how pictures are drawn, whatever the terminal says of itself",
+            },
             "notices": {"type": "object", "additionalProperties": False, "properties": {**ways, "on": kinds}},
             "keys": {"type": "object", "additionalProperties": False, "properties": keys},
         },
@@ -61,6 +67,7 @@ def template() -> str:
         "",
         f"# theme = {_quoted(usual.theme)}  # {AUTO}, or one of: {', '.join(theme_names())}",
         f"# poll_seconds = {usual.poll_seconds:g}  # seconds between two looks at the store",
+        f"# graphics = {_quoted(usual.graphics)}  # how pictures are drawn: {AUTO}, or one of: {', '.join(WAYS)}",
         "",
         "# [notices]",
         *(f"# {way} = true  # {_TEXTS[way]}" for way in NOTICE_WAYS),

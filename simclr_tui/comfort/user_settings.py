@@ -40,6 +40,8 @@ class UserSettings:
     """Keys by the ids of bindings."""
     notices: NoticeSettings = NoticeSettings()
     poll_seconds: float = 0.5
+    graphics: str = AUTO
+    """How pictures are drawn, where the terminal's word does not count."""
     file: Path | None = None
     """Where it was read from, if there is a file."""
     said: frozenset[str] = frozenset()
@@ -89,7 +91,7 @@ class _Reader:
 
     def settings(self, values: Mapping[str, Any]) -> UserSettings:
         """The settings of a whole file."""
-        self._names(values, ("theme", "keys", "notices", "poll_seconds"))
+        self._names(values, ("theme", "keys", "notices", "poll_seconds", "graphics"))
         usual = UserSettings()
         keys = self._table(values, "keys")
         return UserSettings(
@@ -97,6 +99,7 @@ class _Reader:
             keys=self._keys(keys),
             notices=self._notices(self._table(values, "notices")),
             poll_seconds=self._seconds(values.get("poll_seconds", usual.poll_seconds)),
+            graphics=self._graphics(values.get("graphics", usual.graphics)),
             file=self._file,
             said=frozenset(values) | {f"notices.{name}" for name in self._table(values, "notices")},
         )
@@ -107,6 +110,13 @@ class _Reader:
         from simclr_tui.theme import theme_names
 
         return self._one_of("theme", value, (AUTO, *theme_names()))
+
+    def _graphics(self, value: Any) -> str:
+        if value == AUTO:
+            return AUTO
+        from simclr_tui.terminal.graphics import WAYS
+
+        return self._one_of("graphics", value, (AUTO, *WAYS))
 
     def _keys(self, values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         found = {}

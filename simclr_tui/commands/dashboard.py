@@ -24,11 +24,11 @@ def dashboard(runs: Path, *, select: str | None = None) -> int:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the dashboard needs a terminal; without one use `simclr-tui ls`, `show` or `demo`")
-    from simclr_tui.terminal.sequences import BackgroundQuestion
+    from simclr_tui.terminal.question import TerminalQuestion
 
     # Modules live as long as the process: looking for garbage among them costs a tenth of the time to the first frame.
     gc.disable()
-    with BackgroundQuestion(os.environ) as question:
+    with TerminalQuestion(os.environ) as question:
         from simclr_tui.app import DashboardApp
         from simclr_tui.comfort.user_settings import read_settings
         from simclr_tui.feed import check_store
@@ -40,7 +40,7 @@ def dashboard(runs: Path, *, select: str | None = None) -> int:
         settings = read_settings()
         check_store(runs)
         question.take(_PATIENCE)
-    PatientDriver.answers_are_awaited = question.is_open
+    PatientDriver.answers_are_awaited, PatientDriver.came_before = question.is_open, question.came
     app = DashboardApp(
         runs, select=select, settings=settings, is_dark=question.is_dark, driver_class=PatientDriver, watch_css=False
     )

@@ -15,6 +15,7 @@ from typing import Any
 from simclr_tui.commands.output import columns, open_reader, say, say_json
 from simclr_tui.format import moment, size
 from simclr_tui.labels.tag_words import parse_tags
+from simclr_tui.verbs import named
 from trainer import trash as bin_
 from trainer.errors import BusyError, ConfigError, ExitCode, TrainerError, UnknownRunError, UsageError
 from trainer.start import rename_run
@@ -263,7 +264,7 @@ def _is_sure(chosen: Sequence[bin_.Trashed]) -> bool:
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("trash --empty: there is no terminal to ask on; add --yes to delete them for good")
-    names = ", ".join(one.run.name for one in chosen)
+    names = named([one.run.name for one in chosen])
     freed = size(sum(one.bytes - one.shared_bytes for one in chosen))
     answer = input(f"Delete {names} for good, files and figures ({freed})? [y/N] ")
     return answer.strip().lower() in ("y", "yes")

@@ -90,10 +90,12 @@ def _rows(reader: StoreReader, runs: Path, now: float) -> list[RunRow]:
 def _first(lines: Sequence[Line], limit: int | None) -> list[Line]:
     """The lines as far as so many runs."""
     found: list[Line] = []
+    count = 0
     for line in lines:
-        if limit is not None and sum(isinstance(one, RunLine) for one in found) == limit:
+        if count == limit:
             break
         found.append(line)
+        count += isinstance(line, RunLine)
     return found
 
 

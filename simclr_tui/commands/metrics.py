@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simclr_tui.charts.curves import CurveReader
-from simclr_tui.charts.drawn import Drawn, Stretch, View
+from simclr_tui.charts.drawn import Drawn, View, trunk_of
 from simclr_tui.charts.panels import chart_data
 from simclr_tui.commands.metrics_series import SeriesFacts, all_values, facts_of, resolve
 from simclr_tui.commands.output import columns, open_reader, say, say_json
@@ -26,7 +26,6 @@ from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
 _CHART_ROWS = 12
-_LONGEST_LINEAGE = 8
 _ALL = 10**9
 """More columns than a run has steps: every one of them is read."""
 
@@ -88,22 +87,19 @@ def _say_list(run: Run, facts: Sequence[SeriesFacts], options: argparse.Namespac
 def _drawn(reader: StoreReader, run: Run, runs: Path, ids: Sequence[str], points: int) -> Drawn:
     """The run with what those charts need of it and, where it is a fork, of the runs before."""
 
-    def read(one: Run) -> tuple[RunRow, Curves]:
-        # Times are exact where every step is known; of a long run the nearest buckets do.
-        columns = _ALL if points == 0 else max(points, 200)
-        row = RunRow(one, run_state(one, runs), 0)
-        curves = CurveReader(one.id).read_all(reader, one, columns, charts=ids)
-        return row, curves
+    # Times are exact where every step is known; of a long run the nearest buckets do.
+    columns = _ALL if points == 0 else max(points, 200)
+    known = {one.id: one for one in reader.runs()} if run.parent_run_id else {}
 
-    row, curves = read(run)
-    trunk: list[Stretch] = []
-    before, until = run.parent_run_id, run.parent_step
-    known = {one.id: one for one in reader.runs()} if before else {}
-    while before in known and until is not None and len(trunk) < _LONGEST_LINEAGE:
-        parent = known[before]
-        trunk.insert(0, Stretch(*read(parent), until))
-        before, until = parent.parent_run_id, parent.parent_step
-    return Drawn(row, curves, tuple(trunk))
+    def row_of(run_id: str | None) -> RunRow | None:
+        one = known.get(run_id or "")
+        return RunRow(one, run_state(one, runs), 0) if one is not None else None
+
+    def curves_of(row: RunRow) -> Curves:
+        return CurveReader(row.run.id).read_all(reader, row.run, columns, charts=ids)
+
+    row = RunRow(run, run_state(run, runs), 0)
+    return Drawn(row, curves_of(row), trunk_of(run, row_of, curves_of))
 
 
 def _table(samples: Sequence[Sample], options: argparse.Namespace) -> list[tuple[Sample, float | None]]:

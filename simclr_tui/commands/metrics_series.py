@@ -73,7 +73,7 @@ def _metrics(reader: StoreReader, run: Run) -> list[SeriesFacts]:
 
 
 def resolve(name: str, facts: Sequence[SeriesFacts], run_name: str) -> str:
-    """The id of a series that is named by it, or by its last part where that is of one kind only, or of steps.
+    """The id of a series that is named by it, or by its last part: of steps, else of metrics, epochs, the device.
 
     Raises:
         UsageError: there is none.

@@ -8,6 +8,7 @@ from typing import Any
 from simclr_tui.commands.anatomy import NEWEST
 from simclr_tui.commands.comfort_parser import add_comfort_verbs
 from simclr_tui.commands.comparing_parser import add_compare_verb
+from simclr_tui.commands.exporting_parser import add_exporting_verbs
 from simclr_tui.commands.labelling_parser import add_labelling_verbs
 from simclr_tui.commands.listing_parser import USAGE, listing_options
 from simclr_tui.commands.looking import add_looking_verbs
@@ -57,6 +58,7 @@ def _parser() -> OptionParser:
     _ending_verbs(verbs)
     add_queueing_verbs(verbs)
     add_labelling_verbs(verbs)
+    add_exporting_verbs(verbs)
     _doctor_verb(verbs)
     add_comfort_verbs(verbs)
     return parser

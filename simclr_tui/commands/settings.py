@@ -59,6 +59,7 @@ def _rows(found: UserSettings) -> list[tuple[str, Any, str]]:
     values: list[tuple[str, Any]] = [
         ("theme", found.theme),
         ("poll_seconds", found.poll_seconds),
+        ("graphics", found.graphics),
         ("notices.bell", notices.bell),
         ("notices.desktop", notices.desktop),
         ("notices.title", notices.title),

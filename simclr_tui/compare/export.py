@@ -1,7 +1,6 @@
 """A comparison as text, Markdown, CSV and JSON. Pure."""
 
 import csv
-import dataclasses
 import io
 import json
 import math
@@ -32,8 +31,7 @@ def text(comparison: Comparison, width: int | None = None, *, unfolded: bool = F
     """
     blocks, place = [], 0
     while place < len(comparison.headings):
-        layout = Layout(comparison=comparison, width=width or _UNLIMITED, unfolded=unfolded, cursor=place or None)
-        shown = dataclasses.replace(layout, cursor=place or None)
+        shown = Layout(comparison=comparison, width=width or _UNLIMITED, unfolded=unfolded, cursor=place or None)
         rows = [_unmarked(plain(shown.heading())), *map(plain, shown.body())]
         blocks.append("\n".join(rows))
         place = shown.visible[-1] + 1
@@ -51,12 +49,12 @@ def markdown(comparison: Comparison, *, unfolded: bool = False) -> str:
     names = [f"{one.sign} {one.name}" for one in comparison.headings]
     first = comparison.headings[0].name
     blocks = [
-        f"# {' · '.join(one.name for one in comparison.headings)}",
+        f"# {' · '.join(_escaped(one.name) for one in comparison.headings)}",
         f"Deltas are against {_escaped(first)}; ★ is the best of a row.",
     ]
     for group in comparison.shown(unfolded=unfolded):
         blocks.append(f"## {group.title}")
-        blocks += [group.remark] if group.remark else []
+        blocks += [_escaped(group.remark)] if group.remark else []
         blocks += [_markdown_table(group, names, marks)] if group.lines else []
         if group.title == DIFFERENT and not unfolded:
             blocks.append(f"{comparison.folded}.")

@@ -9,6 +9,7 @@ from simclr_tui.compare.side import Side, differing, time_note
 from simclr_tui.compare.table import Better, Cell, Delta, Group, Line
 from simclr_tui.format import HEALTH_SIGNS, duration, number
 from simclr_tui.objective import accuracy_chance, loss_chance, method_of
+from simclr_tui.verbs import named
 
 LOSS_SETTINGS = ("method", "batch_size", "views", "temperature", "negatives")
 """What the size of the loss follows from, whatever was learnt."""
@@ -93,8 +94,9 @@ def common_epoch(sides: Sequence[Side]) -> Group | None:
     epoch = min(side.last_epoch for side in sides)
     title = f"at epoch {epoch}, the last that all have closed"
     if not epoch:
-        names = ", ".join(side.run.name for side in sides if not side.last_epoch)
-        return Group("at the last common epoch", (), f"there is none yet: {names} has closed no epoch")
+        names = [side.run.name for side in sides if not side.last_epoch]
+        have = "has" if len(names) == 1 else "have"
+        return Group("at the last common epoch", (), f"there is none yet: {named(names)} {have} closed no epoch")
     lines = [
         _line(replace(MEAN, name="loss, mean"), _at(sides, "loss", epoch), loss_note(sides)),
         _line(replace(TOP1, name="contrastive"), _at(sides, "acc_top1", epoch, 100), top1_note(sides)),

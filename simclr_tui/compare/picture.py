@@ -4,6 +4,7 @@ matplotlib takes the better part of a second to import, so that the dashboard ne
 process of its own.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison, Group
 from simclr_tui.format import UNKNOWN, fit, number
 from simclr_tui.objective import loss_chance
-from simclr_tui.plot.series import Sample, smooth
 from simclr_tui.theme import RUN_COLOURS, run_variables
 from trainer.canvas import GREY, check_suffix, sheet
 
@@ -48,7 +48,8 @@ def draw(sides: Sequence[Side], comparison: Comparison, path: Path, *, unfolded:
     rows = [*_rows(comparison, comparison.shown(unfolded=unfolded)), *_notes(comparison)]
     table = _ROW_INCHES * (len(rows) + 1)
     width = max(_NARROWEST_INCHES, _NAME_INCHES + _COLUMN_INCHES * len(sides))
-    with sheet(path, width_inches=width, height_inches=_CURVES_INCHES + table) as figure:
+    with warnings.catch_warnings(), sheet(path, width_inches=width, height_inches=_CURVES_INCHES + table) as figure:
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in letters that matplotlib's font lacks
         halves = figure.add_gridspec(2, 1, height_ratios=[_CURVES_INCHES, table])
         above, below = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
         loss, knn = above.subplots(1, 2)
@@ -60,7 +61,7 @@ def draw(sides: Sequence[Side], comparison: Comparison, path: Path, *, unfolded:
 
 
 def _colour(side: Side) -> str:
-    return run_variables(dark=False)[f"run-{side.row.place % RUN_COLOURS}"]
+    return run_variables(dark=False)[f"run-{side.row.look % RUN_COLOURS}"]
 
 
 def _style(side: Side, count: int) -> dict[str, Any]:
@@ -77,14 +78,10 @@ def _style(side: Side, count: int) -> dict[str, Any]:
 
 def _draw_loss(axes: "Axes", sides: Sequence[Side]) -> None:
     """Each run's moving average over epochs, and what a model that knows nothing would have."""
-    ends = [
-        side.epoch_of(max((p.last_step for p in side.drawn.curves.steps.get("loss", ())), default=0)) for side in sides
-    ]
-    span = View().smoothing * max(ends, default=0.0)
+    view = View()
+    span = view.smoothing * max((side.epoch_of(side.drawn.curves.last_step) for side in sides), default=0.0)
     for side in sides:
-        before, own = _losses(side)
-        samples = smooth([*before, *own], span)
-        trunk, rest = samples[: len(before) + 1 if before else 0], samples[len(before) :]
+        trunk, rest = side.drawn.smoothed("loss", view, 1.0, span)
         axes.plot([one.x for one in trunk], [one.value for one in trunk], color=_colour(side), linewidth=1, alpha=0.4)
         style = _style(side, len(rest))
         axes.plot([one.x for one in rest], [one.value for one in rest], label=_label(side), **style)
@@ -102,20 +99,6 @@ def _draw_loss(axes: "Axes", sides: Sequence[Side]) -> None:
         )
     axes.set_title("loss, smoothed", loc="left", fontsize=10)
     axes.set_xlabel("epoch")
-
-
-def _losses(side: Side) -> tuple[list[Sample], list[Sample]]:
-    """The loss over epochs: of the runs that a fork goes on from up to the fork, and its own."""
-    before: list[Sample] = []
-    first = 0
-    for stretch in side.drawn.trunk:
-        per_epoch = stretch.row.run.steps_per_epoch or 1
-        points = [p for p in stretch.curves.steps.get("loss", ()) if p.first > first and p.last_step <= stretch.until]
-        before += [Sample.at((p.first + p.last_step) / 2 / per_epoch, p.mean) for p in points]
-        first = stretch.until
-    per_epoch = side.run.steps_per_epoch or 1
-    own = side.drawn.curves.steps.get("loss", ())
-    return before, [Sample.at((p.first + p.last_step) / 2 / per_epoch, p.mean) for p in own]
 
 
 def _draw_knn(axes: "Axes", sides: Sequence[Side]) -> None:

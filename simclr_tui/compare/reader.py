@@ -1,18 +1,18 @@
 """Reading what a comparison is made of: what a run has used beyond its curves, and all of it at once for commands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 from simclr_tui.charts.curves import CurveReader
-from simclr_tui.charts.drawn import Drawn, Stretch
+from simclr_tui.charts.drawn import Drawn, trunk_of
 from simclr_tui.compare.side import Side
 from simclr_tui.model import Curves, RunRow
+from trainer.errors import UnknownRunError
 from trainer.state import run_state
+from trainer.store.known_runs import run_numbers
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 from trainer.store.totals import Totals, read_totals
-
-_LONGEST_LINEAGE = 8
-"""Forks of forks of forks: so many of the runs before are read."""
 
 _COLUMNS = 640
 """Points of a curve that a picture can show."""
@@ -35,27 +35,26 @@ class TotalsReader:
 
 def read_sides(reader: StoreReader, runs: Sequence[Run]) -> list[Side]:
     """What a comparison of these runs is made of. Reads only."""
-    known = list(reversed(reader.runs()))
-    rows = {run.id: RunRow(run, run_state(run, reader.runs_path), place) for place, run in enumerate(known)}
-    return [
-        Side(
-            drawn=Drawn(rows[run.id], _curves(reader, run), _trunk(reader, rows, run)),
-            totals=read_totals(reader, run.id),
-        )
-        for run in runs
-    ]
+    numbers = run_numbers(reader)
+    places = {run.id: (run, place) for place, run in enumerate(reversed(reader.runs()))}
 
+    @cache
+    def row_of(run_id: str | None) -> RunRow | None:
+        run, place = places.get(run_id or "", (None, 0))
+        if run is None:
+            return None
+        return RunRow(run, run_state(run, reader.runs_path), place, number=numbers.get(run.id))
 
-def _curves(reader: StoreReader, run: Run) -> Curves:
-    return CurveReader(run.id).read(reader, run, _COLUMNS) or Curves(run_id=run.id)
+    @cache
+    def curves_of(run_id: str) -> Curves:
+        run, _ = places[run_id]
+        return CurveReader(run_id).read(reader, run, _COLUMNS) or Curves(run_id=run_id)
 
-
-def _trunk(reader: StoreReader, rows: Mapping[str, RunRow], run: Run) -> tuple[Stretch, ...]:
-    """What a fork continues: its parent's curves up to the fork, that one's parent's, …; the oldest first."""
-    found: list[Stretch] = []
-    while (parent := rows.get(run.parent_run_id or "")) and run.parent_step is not None:
-        if len(found) == _LONGEST_LINEAGE:  # rows that were edited may even be each other's parents
-            break
-        found.insert(0, Stretch(parent, _curves(reader, parent.run), run.parent_step))
-        run = parent.run
-    return tuple(found)
+    sides = []
+    for run in runs:
+        row = row_of(run.id)
+        if row is None:
+            raise UnknownRunError(f"{run.name} was deleted just now; name another run")
+        trunk = trunk_of(row.run, row_of, lambda parent: curves_of(parent.run.id))
+        sides.append(Side(drawn=Drawn(row, curves_of(run.id), trunk), totals=read_totals(reader, run.id)))
+    return sides

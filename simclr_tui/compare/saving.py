@@ -1,5 +1,6 @@
 """Writing a comparison into a file that the dashboard was told; called in a thread, since it waits for the disk."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,9 @@ ENDINGS = (*_WRITERS, *PICTURES)
 """What a file's name may end in; what is written follows from it."""
 
 _LONGEST_NAME = 80
+_LONGEST_BYTES = 200
+"""Of a proposed name without its ending: file systems take 255 bytes, and a letter may have four."""
+
 _PICTURE_SECONDS = 120
 
 
@@ -31,7 +35,8 @@ def proposed_name(comparison: Comparison) -> str:
     names = [_safe(one.name) for one in comparison.headings]
     whole = f"comparison-{'-'.join(names)}"
     short = f"comparison-{names[0][:_LONGEST_NAME]}-and-{count - 1}-more"
-    return f"{whole if len(whole) <= _LONGEST_NAME else short}.md"
+    name = whole if len(whole) <= _LONGEST_NAME else short
+    return f"{name.encode()[:_LONGEST_BYTES].decode(errors='ignore')}.md"
 
 
 def _safe(name: str) -> str:
@@ -40,19 +45,30 @@ def _safe(name: str) -> str:
 
 def problem_of(text: str) -> str:
     """What is wrong with the name of a file, in a sentence; empty where nothing is."""
-    path = Path(text.strip()).expanduser()
+    path = path_of(text)
     if not text.strip() or path.suffix.lower() not in ENDINGS:
         return f"its ending says what is written: give {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-    if path.is_dir():
-        return f"{path} is a folder; name a file in it"
-    if not path.absolute().parent.is_dir():
-        return f"there is no folder {path.absolute().parent}; make it, or name another one"
+    try:
+        if path.is_dir():
+            return f"{path} is a folder; name a file in it"
+        if not path.absolute().parent.is_dir():
+            return f"there is no folder {path.absolute().parent}; make it, or name another one"
+    except OSError as error:
+        return f"it can't be the name of a file ({error.strerror}); give another one"
     return ""
+
+
+def path_of(text: str) -> Path:
+    """The file that a person means; a ~ before the name of nobody here is a letter."""
+    path = Path(text.strip())
+    with contextlib.suppress(RuntimeError):
+        path = path.expanduser()
+    return path
 
 
 def save(comparison: Comparison, text: str, *, runs: Path, unfolded: bool, post: Callable[[Message], object]) -> None:
     """Write a comparison into the file of that name, and say so. A picture is drawn by a process of its own."""
-    path = Path(text.strip()).expanduser().absolute()
+    path = path_of(text).absolute()
     suffix = path.suffix.lower()
     try:
         if suffix in PICTURES:

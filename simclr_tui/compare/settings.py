@@ -9,8 +9,12 @@ from simclr_tui.format import UNKNOWN
 from trainer.config import PretrainConfig
 from trainer.options import show
 from trainer.settings import Field, fields_of
+from trainer.store.records import IMPORTED
 
 DIFFERENT = "settings that differ"
+
+_NONE = "none: all settings are equal, so what differs came by chance or from the machine"
+_UNKNOWN = "runs that were imported from event files have none"
 
 _SPEED_ONLY = "can't change the result, only how fast it comes or what is kept"
 
@@ -21,9 +25,13 @@ def settings_groups(sides: Sequence[Side]) -> tuple[Group, Group]:
     equal: list[Line] = []
     for field in fields_of(PretrainConfig):
         values = [side.settings.get(field.name) for side in sides]
-        is_equal = all(value == values[0] for value in values)
+        known = [value for side, value in zip(sides, values, strict=True) if side.run.kind != IMPORTED]
+        is_equal = all(value == known[0] for value in known)
         (equal if is_equal else different).append(_line(field, values, is_equal=is_equal))
-    remark = "" if different else "none: all settings are equal, so what differs came by chance or from the machine"
+    if any(side.run.kind == IMPORTED for side in sides):
+        remark = _UNKNOWN if different else f"none that is known: {_UNKNOWN}"
+    else:
+        remark = "" if different else _NONE
     return Group(DIFFERENT, different, remark), Group("equal settings", equal)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from simclr_tui.charts.drawn import Drawn, Stretch
 from simclr_tui.findings import Findings
 from simclr_tui.model import RunRow
-from trainer.store.records import TRAINED_KINDS, Run
+from trainer.store.records import COMPARED_KINDS, Run
 from trainer.store.totals import Totals
 from trainer.stored_settings import settings_of
 
@@ -64,7 +64,7 @@ class Side:
         def find() -> Sequence[Score]:
             return [(epoch, row[name]) for epoch, row in self.epochs.items() if row.get(name) is not None]
 
-        before = tuple(id(stretch.curves) for stretch in self.drawn.trunk)
+        before = tuple((stretch.curves.kept, stretch.until) for stretch in self.drawn.trunk)
         return self.drawn.curves.kept.get(f"{name}, by epoch", before, find)
 
     @cached_property
@@ -115,7 +115,7 @@ def refusal(runs: Sequence[Run]) -> str:
     for run in runs:
         if run.kind == "benchmark":
             return f"{run.name} is a benchmark, whose trials have a table of their own; `simclr-tui benchmark` shows it"
-        if run.kind not in TRAINED_KINDS:
+        if run.kind not in COMPARED_KINDS:
             return f"{run.name} is of kind {run.kind}, which trains nothing; name the run that it looks at"
     ids = [run.id for run in runs]
     twice = next((run for run in runs if ids.count(run.id) > 1), None)

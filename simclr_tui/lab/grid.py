@@ -43,6 +43,11 @@ class Grid:
                 break
         self._bar = max(0, self._bar)
 
+    @property
+    def bar_cells(self) -> int:
+        """The cells of the bars, which are at the end of a line."""
+        return self._bar
+
     def _width_of(self, column: Column) -> int:
         return max(len(column.title), *(cell_len(column.cell(line)) for line in self._bench.lines), 0)
 

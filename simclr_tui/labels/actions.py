@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from simclr_tui.keys import key
 from simclr_tui.messages import ActionDone
 from simclr_tui.verbs import named
-from trainer.errors import TrainerError, UsageError
+from trainer.errors import TrainerError, UnknownRunError, UsageError
 from trainer.store.records import Labels, Run
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def inverse(change: Change, now: Labels) -> Labels:
     before, after = change.before, change.after
     added, removed = {*after.tags} - {*before.tags}, {*before.tags} - {*after.tags}
     found = replace(now, tags=tuple(sorted(({*now.tags} - added) | removed)))
-    if before.note != after.note:
+    if before.note != after.note == now.note:
         found = replace(found, note=before.note)
     if before.is_pinned != after.is_pinned:
         found = replace(found, is_pinned=before.is_pinned)
@@ -156,12 +157,19 @@ class LabelActions:
 
     def _label(self, run_ids: Sequence[str], change: Callable[[Labels], Labels], what: str, said: str) -> None:
         def work(store: "RunStore") -> ActionDone:
-            runs = [store.run(run_id) for run_id in run_ids]
-            names = [run.name for run in runs]
-            deed = Deed(f"{what} {named(names)}")
-            for run in runs:
-                self._change(store, deed, run, change)
-            return self._done(deed, f"{named(names)} {_is(names)} {said}")
+            deed, names, gone = Deed(""), [], []
+            for run_id in run_ids:
+                try:
+                    run = store.run(run_id)
+                    self._change(store, deed, run, change)
+                except UnknownRunError as error:
+                    gone.append(str(error))
+                else:
+                    names.append(run.name)
+            if not names:
+                raise UsageError("; ".join(gone))
+            deed.words = f"{what} {named(names)}"
+            return self._done(deed, "; ".join([f"{named(names)} {_is(names)} {said}", *gone]))
 
         self._do(work)
 
@@ -183,7 +191,7 @@ class LabelActions:
         with self._lock:
             self._deeds.append(deed)
             del self._deeds[:-_LEVELS]
-        return ActionDone(f"{sentence}; u takes it back")
+        return ActionDone(f"{sentence}; {key('u', 'labels.undo')} takes it back")
 
 
 def _is(names: Collection[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from simclr_tui.keys import key
 from simclr_tui.launch.sweep import Planned
 from trainer.config import PretrainConfig
 from trainer.errors import TrainerError, UsageError
@@ -46,7 +47,9 @@ def queue_runs(
         try:
             yield start_run(store, run_id, in_line=True, restarts=restarts)
         except TrainerError as error:
-            rest = f"{number} of {len(ids)} runs are in line; {error}; r starts each of the others"
+            rest = (
+                f"{number} of {len(ids)} runs are in line; {error}; {key('r', 'run.resume')} starts each of the others"
+            )
             raise UsageError(rest) from error
 
 

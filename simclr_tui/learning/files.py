@@ -4,6 +4,7 @@ from textual.content import Content
 from textual.style import Style
 
 from simclr_tui.format import count, size
+from simclr_tui.keys import key
 from simclr_tui.learning.look import Look
 from simclr_tui.model import Learning
 from simclr_tui.theme import MUTED
@@ -28,7 +29,8 @@ def digest(look: Look) -> Content:
     if not artifacts:
         return Content.styled("none yet" if look.learning.is_read else "reading the store", MUTED)
     pictures = sum(one.kind == "picture" for one in artifacts)
-    return Content(f"{pictures} {'picture' if pictures == 1 else 'pictures'} of {len(artifacts)} files")
+    files = "1 file" if len(artifacts) == 1 else f"{len(artifacts)} files"
+    return Content(f"{files}, {pictures or 'no'} {'picture' if pictures == 1 else 'pictures'}")
 
 
 def body(look: Look, _width: int) -> Content:
@@ -37,7 +39,7 @@ def body(look: Look, _width: int) -> Content:
     parts: list[Content | Part] = [*made] if made else ["no picture or table yet\n"]
     missing = missing_ways(look.learning)
     if missing:
-        parts += ["\n", ("not evaluated yet; e does it, or\n", "bold")]
+        parts += ["\n", (f"not evaluated yet; {key('e', 'learning.evaluate')} does it, or\n", "bold")]
         for way in missing:
             parts += [f"{look.command(way)}\n", (f"  {_ANSWERS[way]}\n", MUTED)]
     parts += ["\n", ("the views that it learns from\n", "bold"), look.preview_command]

@@ -11,7 +11,7 @@ from simclr_tui.learning.verdict import health_words
 from simclr_tui.model import setting
 from simclr_tui.objective import loss_chance, method_of
 from simclr_tui.theme import MUTED
-from simclr_tui.words import Part
+from simclr_tui.words import Part, failure
 from trainer import judge
 
 TITLE = "health"
@@ -58,7 +58,9 @@ def digest(look: Look) -> Content:
 def body(look: Look, width: int) -> Content:
     """The verdict with its rule, and every figure with its trend and what is healthy."""
     run = look.row.run
-    parts: list[Part] = health_words(look.row) or [(_no_verdict(look), MUTED)]
+    why = failure(look.curves) if look.row.state == "failed" else ""
+    parts: list[Part] = [(f"✗ failed: {why}\n", "$error")] if why else []
+    parts += health_words(look.row) or [(_no_verdict(look), MUTED)]
     if run.health_rule:
         parts += ["\n", (f"rule: {run.health_rule} (docs/health.md says what it was measured on)", MUTED)]
     parts += ["\n\n", *_table(look, width)]
@@ -70,14 +72,16 @@ def _no_verdict(look: Look) -> str:
         return f"{look.row.run.name} is of kind {look.row.run.kind}, which learns nothing of its own"
     if look.row.is_live:
         return "no verdict yet; the trainer gives one at the end of each epoch"
-    return "no verdict: no epoch was closed" if not look.row.run.epoch else "no verdict of this run"
+    return "no verdict: no epoch has ended" if not look.row.run.epoch else "no verdict of this run"
 
 
 def _table(look: Look, width: int) -> list[Part]:
     """Name, last value, trend and what is healthy; a narrow screen has a shorter trend."""
     trend = max(0, min(_MOST_TREND, width - _NAME - _LAST - _GAP - _HEALTHY - _GAP))
-    parts: list[Part] = [(_line("figure", "last", "trend"[:trend], "healthy", trend, width), MUTED)]
-    for words, series, last, healthy in _rows(look):
+    rows = _rows(look)
+    heading = (_line("figure", "last", "trend"[:trend], "healthy", trend, width), MUTED)
+    parts: list[Part] = [heading] if rows else []
+    for words, series, last, healthy in rows:
         parts.append(_line(words, last, sparkline(series, trend), healthy, trend, width))
     measured = max((series[-1][0] for series in look.curves.metrics.values() if series), default=None)
     if measured is None:

@@ -10,6 +10,7 @@ from textual.content import Content
 from simclr_tui.embedding import EmbeddingMap
 from simclr_tui.findings import Study
 from simclr_tui.format import count
+from simclr_tui.keys import key
 from simclr_tui.model import Curves, Learning, RunRow, setting
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
@@ -78,7 +79,7 @@ class Look:
         if job is not None:
             return [f"no {what} yet; {job.run.name} is {job.state} and makes it\n"]
         at_step = f" at step {count(self.step)}" if self.step is not None else ""
-        return [f"no {what}{at_step} yet; e makes it, or\n", (self.command(way), "bold")]
+        return [f"no {what}{at_step} yet; {key('e', 'learning.evaluate')} makes it, or\n", (self.command(way), "bold")]
 
     def going_on(self, way: str) -> list[Part]:
         """That more is to come, where some of it is there already."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from simclr_tui.embedding import EmbeddingMap, MapError, parse_map
 from simclr_tui.findings import Findings
+from simclr_tui.keys import key
 from simclr_tui.model import Baseline, Learning
 from trainer.evaluation.names import SAME_DATA
 from trainer.store.reader import StoreReader
@@ -66,9 +67,13 @@ class LearningReader:
         try:
             self._embedding = parse_map((runs / row.path).read_bytes())
         except OSError as error:
-            self._problem = f"{row.path} can't be read ({error.strerror}); e makes the map again"
+            self._problem = (
+                f"{row.path} can't be read ({error.strerror}); {key('e', 'learning.evaluate')} makes the map again"
+            )
         except MapError as error:
-            self._problem = f"{row.path} can't be shown, since {error}; e makes the map again"
+            self._problem = (
+                f"{row.path} can't be shown, since {error}; {key('e', 'learning.evaluate')} makes the map again"
+            )
 
 
 def baselines(reader: StoreReader, run: Run, runs: Sequence[Run]) -> list[Baseline]:

@@ -43,6 +43,8 @@ class Line:
     """Of what it is the curve, where its values can be read off; a band and a stretch before a fork have none."""
     raw: Sequence[Sample] = ()
     """What was measured, where `samples` are smoothed: what is read off comes from here."""
+    key: str = ""
+    """Whose curve it is, for whoever reads it off: of many runs two have the same ink and sign."""
 
 
 class Mark(NamedTuple):
@@ -52,6 +54,8 @@ class Mark(NamedTuple):
     word: str
     ink: str = "mark"
     """mark, warning or error, by the level of what happened."""
+    sign: str = ""
+    """Of the curve that it is of, where there are several."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

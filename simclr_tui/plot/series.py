@@ -86,7 +86,7 @@ def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[f
         count: parts that the range is divided into at most.
         whole: only whole numbers, for epochs and steps.
     """
-    if high <= low:
+    if high - low <= SMALLEST_SPAN:
         return [low]
     step = nice_step(high - low, max(1, count))
     if whole:

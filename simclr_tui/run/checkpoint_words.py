@@ -12,6 +12,17 @@ from trainer.store.records import Checkpoint, Run
 HEADING = ("step", "epoch", "age", "size", "kNN %", "kept as", "bytes right")
 """Of the table; all but the last two columns are numbers."""
 
+_WRITTEN = {
+    "interval": "written as its interval was over",
+    "best": "written as the best so far",
+    "milestone": "written as a milestone",
+    "final": "written at the end of the run",
+    "paused": "written to pause",
+    "stopped": "written to stop",
+    "interrupted": "written as its process was told to end",
+    "asked": "written on request",
+}
+
 
 def retention_of(run: Run, pinned: frozenset[int]) -> Retention | None:
     """What a run keeps; None where its settings are not readable by this version."""
@@ -33,6 +44,11 @@ def state_of(row: Checkpoint, damaged: Collection[int] = ()) -> str:
     if row.step in damaged:
         return "damaged"
     return "not verified" if row.verified_at is None else "verified"
+
+
+def written(reason: str) -> str:
+    """Why a checkpoint was written, from the word that the store has for it."""
+    return _WRITTEN.get(reason, f"written for {reason}")
 
 
 def why(row: Checkpoint, kept: dict[int, list[str]], pinned: frozenset[int]) -> str:

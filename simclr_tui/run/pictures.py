@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from simclr_tui.remembered import state_folder
+from simclr_tui.terminal.pixmap import Pixmap, means
 from trainer.store.records import Artifact, Run
 
 _SECONDS = 180.0
@@ -25,15 +25,6 @@ Cells = list[list[tuple[tuple[int, int, int], tuple[int, int, int]]]]
 
 class PictureError(Exception):
     """A picture can't be made or read; the text is a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pixmap:
-    """A picture as RGB bytes, row by row."""
-
-    width: int
-    height: int
-    pixels: bytes
 
 
 def views_file(runs: Path, run: Run) -> Path:
@@ -121,10 +112,18 @@ def read_pixmap(path: Path) -> Pixmap:
     return found
 
 
-def fitting(picture: Pixmap, columns: int, lines: int) -> tuple[int, int]:
-    """Columns and lines of cells, as many as fit, that keep a picture's shape; a cell is twice as high as wide."""
-    scale = min(columns / picture.width, 2 * lines / picture.height)
-    return max(1, int(picture.width * scale)), max(1, int(picture.height * scale / 2))
+def fitting(picture: Pixmap, columns: int, lines: int, cell: tuple[float, float] = (1, 2)) -> tuple[int, int]:
+    """Columns and lines of cells, as many as fit, that keep a picture's shape.
+
+    Args:
+        picture: the picture.
+        columns: how many there are.
+        lines: how many there are.
+        cell: width and height of a cell in any unit; it is twice as high as wide unless the terminal says otherwise.
+    """
+    wide, high = cell
+    scale = min(columns * wide / picture.width, lines * high / picture.height)
+    return max(1, int(picture.width * scale / wide)), max(1, int(picture.height * scale / high))
 
 
 def prepare() -> None:
@@ -136,23 +135,8 @@ def prepare() -> None:
 
 def half_blocks(picture: Pixmap, columns: int, lines: int) -> Cells:
     """A picture as cells of two colours, each the mean of the pixels that lie under it."""
-    import numpy as np
-
-    pixels_HWC = np.frombuffer(picture.pixels, np.uint8).reshape(picture.height, picture.width, 3)
-    sums_HWC = np.zeros((picture.height + 1, picture.width + 1, 3))
-    sums_HWC[1:, 1:] = pixels_HWC.cumsum(0, dtype=float).cumsum(1)
-    ys, xs = _edges(picture.height, 2 * lines), _edges(picture.width, columns)
-    (top, bottom), (left, right) = np.array(ys).T[:, :, None], np.array(xs).T[:, None]
-    whole = sums_HWC[bottom, right] - sums_HWC[top, right] - sums_HWC[bottom, left] + sums_HWC[top, left]
-    areas = ((bottom - top) * (right - left))[..., None]
-    levels = (whole / areas).round().astype(int).tolist()
+    levels = means(picture, columns, 2 * lines).tolist()
     return [
         [(tuple(above), tuple(below)) for above, below in zip(levels[y], levels[y + 1], strict=True)]
         for y in range(0, 2 * lines, 2)
     ]
-
-
-def _edges(size: int, parts: int) -> list[tuple[int, int]]:
-    """Where each of some parts begins and ends, every one of them at least a pixel wide."""
-    starts = [number * size // parts for number in range(parts)]
-    return [(start, max(start + 1, (number + 1) * size // parts)) for number, start in enumerate(starts)]

@@ -107,9 +107,13 @@ def _health(row: RunRow, _: float) -> str:
     return f"{HEALTH_SIGNS.get(level, '?')} {level}" if level else UNKNOWN
 
 
+def _note(row: RunRow, _: float) -> str:
+    return " ".join(row.labels.note.split()) or UNKNOWN  # a cell is one line, and a note may have several
+
+
 _word = partial(Column, kind="word")
 _share = partial(Column, kind="percent", unit="%", best_first=True)
-_seconds = partial(Column, kind="duration", width=9)
+_seconds = partial(Column, kind="duration", width=11)
 
 
 def _progress() -> Iterable[Column]:
@@ -162,7 +166,8 @@ def _origin() -> Iterable[Column]:
     yield _word(id="device", heading="device", about="where it runs", width=14, value=lambda row, _: row.run.device)
     tags = partial(_word, id="tags", heading="tags", about="tags", width=14)
     yield tags(value=lambda row, _: ", ".join(row.labels.tags) or None)
-    yield _word(id="note", heading="note", about="note", width=20, value=lambda row, _: row.labels.note or None)
+    note = partial(_word, id="note", heading="note", about="note", width=20, text=_note)
+    yield note(value=lambda row, _: row.labels.note or None)
     exactness = partial(_word, id="exactness", heading="exactness", about="whether its bits are promised", width=14)
     yield exactness(value=lambda row, _: row.run.exactness)
     code = partial(Column, id="exit", heading="exit", about="exit code of its last process", width=4)
@@ -236,7 +241,10 @@ def _setting_column(name: str) -> Column:
 
 def setting_value(row: RunRow, name: str) -> Value:
     """A setting of a run; yes and no are words."""
-    value = settings_of(row.run).get(name)
+    return _value(settings_of(row.run).get(name))
+
+
+def _value(value: object) -> Value:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
@@ -270,11 +278,12 @@ def sorted_by(rows: Sequence[RunRow], by: Column, now: float, *, descending: boo
 def differing_settings(rows: Sequence[RunRow]) -> list[str]:
     """Names of the settings of which some runs have other values than others."""
     seen: dict[str, Value] = {}
-    found: dict[str, None] = {}
-    for row in rows:
-        for name in settings_of(row.run):
-            if name in setting_kinds() and name not in found:
-                value = setting_value(row, name)
+    found: set[str] = set()
+    kinds = setting_kinds()
+    for row in {(row.run.kind, row.run.config): row for row in rows}.values():
+        for name, setting in settings_of(row.run).items():
+            if name in kinds and name not in found:
+                value = _value(setting)
                 if seen.setdefault(name, value) != value:
-                    found[name] = None
+                    found.add(name)
     return sorted(found)

@@ -1,12 +1,13 @@
 """Reading the rows of the list, each poll only what may have changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from simclr_tui.model import NO_LABELS, RunRow, Turn
 from trainer.state import run_state, was_stopped
 from trainer.store.figures import NO_FIGURES, FigureReader, Figures
-from trainer.store.known_runs import KnownRuns
+from trainer.store.known_runs import KnownRuns, run_numbers
 from trainer.store.labels import read_labels
 from trainer.store.reader import StoreReader
 from trainer.store.records import Labels, Run
@@ -33,6 +34,7 @@ class RowReader:
         self._figure_reader = FigureReader()
         self._runs: list[Run] = []
         """The oldest first."""
+        self._numbers: Mapping[str, int] = {}
         self._labels: Mapping[str, Labels] = {}
         self._figures: Mapping[str, Figures] = {}
         self._has_all_figures = True
@@ -51,6 +53,7 @@ class RowReader:
         is_new = reader is not self._reader or version != self._version
         if is_new:
             self._runs = self._known_runs.read(reader)[::-1]
+            self._numbers = run_numbers(reader)
             self._labels = read_labels(reader)
         if is_new or not self._has_all_figures:
             seconds = 0.0 if self._reader is None else _FIGURE_SECONDS  # the first picture does not wait for them
@@ -75,6 +78,7 @@ class RowReader:
                 turns.get(run.id),
                 self._labels.get(run.id, NO_LABELS),
                 self._figures.get(run.id, NO_FIGURES),
+                self._numbers.get(run.id),
                 known.get(run.id),
                 now,
             )
@@ -88,6 +92,7 @@ class RowReader:
         turn: Turn | None,
         labels: Labels,
         figures: Figures,
+        number: int | None,
         known: RunRow | None,
         now: float,
     ) -> RunRow:
@@ -96,10 +101,11 @@ class RowReader:
             and known.run is run
             and run.lifecycle not in _UNDER_WAY
             and (known.place, known.turn, known.labels, known.figures) == (place, turn, labels, figures)
+            and known.number == number
         ):
             return known
         state, is_stopped = self._state(run, now)
-        fresh = RunRow(run, state, place, turn, is_stopped, labels, figures)
+        fresh = RunRow(run, state, place, turn, is_stopped, labels, figures, number)
         return known if known is not None and known == fresh else fresh
 
     def _judge(self, now: float) -> None:
@@ -108,7 +114,7 @@ class RowReader:
             if row.run.lifecycle in _UNDER_WAY:
                 found = self._state(row.run, now)
                 if found != (row.state, row.is_stopped):
-                    fresh = RunRow(row.run, found[0], row.place, row.turn, found[1], row.labels, row.figures)
+                    fresh = replace(row, state=found[0], is_stopped=found[1])
                     self._rows = [*self._rows[:place], fresh, *self._rows[place + 1 :]]
 
     def _state(self, run: Run, now: float) -> tuple[str, bool]:

@@ -188,11 +188,12 @@ def _known(value: Value) -> float | None:
 
 
 def _is_equal(row: RunRow, asked: Asked, *, what: Column, wanted: float, text: str) -> bool:
-    """Whether a figure is the wanted one, as far as digits were typed."""
+    """Whether a figure is the wanted one, as far as digits were typed; a setting is exact."""
     value = _known(what.value(row, asked.now))
     if value is None:
         return False
-    digits = len(text.partition(".")[2].rstrip("%")) if "e" not in text.lower() else 0
+    is_exact = what.id.startswith(SETTING) or "e" in text.lower()
+    digits = 0 if is_exact else len(text.partition(".")[2].rstrip("%"))
     return math.isclose(value, wanted, rel_tol=1e-9) or (digits > 0 and round(value, digits) == wanted)
 
 

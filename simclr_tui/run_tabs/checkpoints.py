@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from simclr_tui.format import count
-from simclr_tui.run.checkpoint_words import HEADING, state_of, table, totals, what_goes_next
+from simclr_tui.run.checkpoint_words import HEADING, state_of, table, totals, what_goes_next, written
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.screens.controls import ask_evaluation, ask_fork
@@ -45,6 +45,11 @@ class CheckpointsTab(RunTab):
     _cells: Sequence[Sequence[str]] = ()
     _widths: Sequence[int] = ()
 
+    @property
+    def keys(self) -> list[Binding]:
+        """Those that do something with a checkpoint, where there is one."""
+        return super().keys if self._rows else []
+
     def compose(self) -> ComposeResult:
         """The table, the path of an export, the totals."""
         yield Listing(id="checkpoint-list")
@@ -63,7 +68,8 @@ class CheckpointsTab(RunTab):
         now = time.time()
         self._cells = table(look.row.run, self._rows, look.opened.pinned, now)
         listing = self.query_one(Listing)
-        listing.border_title = Content.assemble(("checkpoints", "bold"), (f"  {totals(self._rows)}", MUTED))
+        said = f"  {totals(self._rows)}" if self._rows else ""
+        listing.border_title = Content.assemble(("checkpoints", "bold"), (said, MUTED))
         every = (HEADING, *self._cells)
         self._widths = [max(len(cells[column]) for cells in every) for column in range(len(HEADING))]
         listing.heading = Content.styled(f"  {self._text(HEADING, ' ')}", MUTED) if self._rows else None
@@ -102,7 +108,7 @@ class CheckpointsTab(RunTab):
         chosen = self.chosen
         about = ""
         if chosen is not None:
-            about = f"\nstep {count(chosen.step)}: written for {chosen.reason}, {state_of(chosen)} · {chosen.path}"
+            about = f"\nstep {count(chosen.step)}: {written(chosen.reason)}, {state_of(chosen)} · {chosen.path}"
         self.query_one("#checkpoint-words", Static).update(Content.styled(words + about, MUTED))
 
     def on_listing_moved(self) -> None:

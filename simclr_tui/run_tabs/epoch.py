@@ -17,13 +17,18 @@ from simclr_tui.words import Part
 from trainer.store.records import TRAINED_KINDS
 
 _STYLES: Mapping[str, str] = {
-    "work-0": "$foreground on $primary 55%",
-    "work-1": "$foreground on $primary 30%",
+    "work-0": "$foreground on $primary 45%",
+    "work-1": "$foreground on $primary 25%",
     "wait": "$background on $warning",
-    "aside-0": "$foreground on $success 30%",
-    "aside-1": "$foreground on $success 55%",
+    "aside-0": "$foreground on $success 25%",
+    "aside-1": "$foreground on $success 45%",
     "unexplained": "$background on $error",
 }
+_ANSI_STYLES: Mapping[str, str] = {
+    **_STYLES,
+    **{ink: f"on $part-{number}" for number, ink in enumerate(("work-0", "work-1", "aside-0", "aside-1"))},
+}
+"""A terminal's own colours can't be thinned out, so that there parts have the grounds of the theme."""
 _TABLE_LINES = 21
 """Of twelve parts with heading, clocks, remarks and both frames."""
 _FEWEST_BARS = 3
@@ -44,6 +49,11 @@ class EpochTab(RunTab):
     _epochs: Sequence[EpochAnatomy] = ()
     _count = -1
 
+    @property
+    def keys(self) -> list[Binding]:
+        """Those that choose an epoch, where there are several."""
+        return super().keys if self._count > 1 else []
+
     def compose(self) -> ComposeResult:
         """Bars above, the table below."""
         yield Listing(id="epoch-bars")
@@ -60,9 +70,9 @@ class EpochTab(RunTab):
         frame = 0 if self.has_class("-short") else 2
         height = max(_FEWEST_BARS, min(self._count, self.size.height - _TABLE_LINES))
         bars.styles.height = (height if self._epochs else 1) + frame
+        self.query_one("#epoch-parts").display = bool(self._epochs)
         if not self._epochs:
             bars.fill([Content.styled(_why_none(look), MUTED)])
-            self.query_one("#epoch-parts", Static).update("")
             return
         bars.show(self._count, self._bar, range(self._count))
         if is_newest:
@@ -77,7 +87,8 @@ class EpochTab(RunTab):
         )
         title = f"{one.title():<{width}} {seconds(one.t_epoch):>9} "
         cells = max(8, self.query_one("#epoch-bars").content_size.width - len(title) - 2)
-        pieces: list[Part] = [(text, _STYLES[ink]) for text, ink in one.bar(cells)]
+        styles = _ANSI_STYLES if self.app.current_theme.ansi else _STYLES
+        pieces: list[Part] = [(text, styles[ink]) for text, ink in one.bar(cells)]
         return Content.assemble((title, MUTED), *pieces)
 
     def on_listing_moved(self) -> None:

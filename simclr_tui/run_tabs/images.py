@@ -15,7 +15,6 @@ from textual.widgets import Static
 from simclr_tui.format import count
 from simclr_tui.run.pictures import (
     PictureError,
-    Pixmap,
     make_pixmap,
     make_views,
     prepare,
@@ -24,6 +23,8 @@ from simclr_tui.run.pictures import (
 )
 from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.screens.controls import ask_evaluation
+from simclr_tui.terminal.graphics import BLOCKS, Graphics
+from simclr_tui.terminal.pixmap import Pixmap
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.picture import Picture
 from trainer.store.records import TRAINED_KINDS, Artifact
@@ -79,9 +80,15 @@ class ImagesTab(RunTab):
     def _prepare(self) -> None:
         """Get ready to draw. Runs in a thread."""
         prepare()
-        self._is_ready = True
+        graphics = self.dashboard.terminal_graphics()
         if self.app.is_running:
-            self.app.call_from_thread(self.again)
+            self.app.call_from_thread(self._be_ready, graphics)
+
+    def _be_ready(self, graphics: Graphics) -> None:
+        if graphics.way != BLOCKS and self.dashboard.gallery is None:
+            self.dashboard.show_pictures(graphics)
+        self._is_ready = True
+        self.again()
 
     @property
     def keys(self) -> list[Binding]:

@@ -5,6 +5,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from simclr_tui.keys import key
 from simclr_tui.learning import health
 from simclr_tui.learning.sections import SECTIONS
 from simclr_tui.run_tabs.tab import RunLook, RunTab
@@ -35,7 +36,9 @@ class LearningTab(RunTab):
             if name != "health":
                 line = Content.assemble((f"\n{section.title:<12}", "bold"), section.digest(found).first_line)
                 parts.append(line.truncate(width, ellipsis=True))
-        parts.append(Content.assemble("\n\n", ("v", "bold $accent"), (" shows each of them in full", MUTED)))
+        parts.append(
+            Content.assemble("\n\n", (key("v", "run.learning"), "bold $accent"), (" shows each of them in full", MUTED))
+        )
         words.update(Content().join(parts))
 
     def move(self, delta: int) -> None:

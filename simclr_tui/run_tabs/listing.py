@@ -7,7 +7,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-_CURSOR_STYLE = "on $primary 22%"
+from simclr_tui.theme import cursor_style
+
 _WHEEL = 3
 
 
@@ -118,7 +119,7 @@ class Listing(Widget, can_focus=False):
         is_here = number == self._stops[self._at]
         whole = Content.assemble(("▸ " if is_here else "  ", "bold $primary"), line)
         whole = whole.truncate(width, ellipsis=True, pad=is_here)
-        return whole.stylize_before(_CURSOR_STYLE) if is_here else whole
+        return whole.stylize_before(cursor_style(self.app.current_theme)) if is_here else whole
 
     def on_mouse_scroll_down(self, _event: events.MouseScrollDown) -> None:
         """Further down."""

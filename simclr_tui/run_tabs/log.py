@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from simclr_tui.format import size
+from simclr_tui.keys import key
 from simclr_tui.run.log_tail import LogTail, found, level_of
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.search import SearchLine
@@ -18,7 +19,7 @@ from simclr_tui.theme import MUTED
 
 _SIGNS: Mapping[str, tuple[str, str]] = {"info": ("  ", ""), "warning": ("! ", "$warning"), "error": ("✗ ", "$error")}
 _EMPTY = "the log is empty so far; a trainer that was started from a terminal prints there"
-_FOUND_STYLE = "on $accent 35%"
+_FOUND_STYLE, _FOUND_STYLE_ANSI = "on $accent 35%", "bold underline"
 _HERE_STYLE = "reverse"
 
 
@@ -31,7 +32,9 @@ class LogTab(RunTab):
         Binding("N", "next(1)", "after", id="log.previous", tooltip="The place after where the text is"),
         Binding("end,G", "follow", "follow", id="log.follow", tooltip="To the newest line, and stay there"),
         Binding("home,g", "first", "first", show=False, id="log.first", tooltip="To the first line that is kept"),
-        Binding("escape", "cancel", "forget", show=False, id="log.cancel", tooltip="Forget the text that was searched"),
+        Binding(
+            "escape", "cancel", "forget it", show=False, id="log.cancel", tooltip="Forget the text that was searched"
+        ),
     ]
     BINDINGS = OWN_KEYS
 
@@ -39,6 +42,16 @@ class LogTab(RunTab):
     _hits: Sequence[int] = ()
     _hit: int | None = None
     """The line that was found last."""
+
+    @property
+    def keys(self) -> list[Binding]:
+        """Those that lead somewhere: to what was found, or to the end that is not followed."""
+        listing, words = (self.query_one(Listing), self.words) if self.is_mounted else (None, "")
+        wanted = {"search"} if self._tail.lines else set()
+        wanted |= {"next(-1)", "next(1)"} if self._hits else set()
+        wanted |= {"cancel"} if words else set()
+        wanted |= {"follow"} if listing is not None and not listing.follows else set()
+        return [one for one in self.OWN_KEYS if isinstance(one, Binding) and one.action in wanted]
 
     def compose(self) -> ComposeResult:
         """The lines, and what is searched for."""
@@ -71,6 +84,7 @@ class LogTab(RunTab):
         self._hits = found(self._tail.lines, self.words)
 
     def _draw(self) -> None:
+        self.post_message(self.KeysChanged())
         listing = self.query_one(Listing)
         tail = self._tail
         said = f"{size(tail.size)}{', its end' if tail.skipped else ''}" if not tail.problem else ""
@@ -96,7 +110,8 @@ class LogTab(RunTab):
         head = [(f"{time} ", MUTED), (rest, style)] if has_time and blank else [(text, style)]
         line = Content.assemble((sign, f"bold {style}"), *head)
         if is_found:
-            line = self._lit(line, _HERE_STYLE if is_here else _FOUND_STYLE)
+            found_style = _FOUND_STYLE_ANSI if self.app.current_theme.ansi else _FOUND_STYLE
+            line = self._lit(line, _HERE_STYLE if is_here else found_style)
         return line
 
     def _lit(self, line: Content, style: str) -> Content:
@@ -134,7 +149,11 @@ class LogTab(RunTab):
     def action_next(self, delta: int) -> None:
         """The place before or after; round and round."""
         if not self._hits:
-            self.notify(f"“{self.words}” is not in the log" if self.words else "/ asks for a text to find")
+            self.notify(
+                f"“{self.words}” is not in the log"
+                if self.words
+                else f"{key('/', 'log.search')} asks for a text to find"
+            )
             return
         if self._hit is None:
             self._hit = self._hits[-1]

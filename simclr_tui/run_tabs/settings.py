@@ -24,12 +24,19 @@ class SettingsTab(RunTab):
 
     OWN_KEYS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "search", id="settings.search", tooltip="Only settings that match some words"),
-        Binding("escape", "cancel", "all", show=False, id="settings.cancel", tooltip="Every setting again"),
+        Binding("escape", "cancel", "show all", show=False, id="settings.cancel", tooltip="Every setting again"),
     ]
     BINDINGS = OWN_KEYS
 
     _lines: Sequence[SettingLine] = ()
     _stops: Sequence[int] = ()
+
+    @property
+    def keys(self) -> list[Binding]:
+        """The search, and what ends it where there is one."""
+        is_narrowed = self.is_mounted and bool(self.query_one(SearchLine).value)
+        own = [one for one in self.OWN_KEYS if isinstance(one, Binding)]
+        return [one for one in own if one.show or (is_narrowed and one.action == "cancel")]
 
     def compose(self) -> ComposeResult:
         """The list, what is searched for, the help."""
@@ -86,6 +93,7 @@ class SettingsTab(RunTab):
         """Keep to what matches while it is typed."""
         self.query_one(Listing).put(0)
         self.again()
+        self.post_message(self.KeysChanged())
 
     @on(Input.Submitted, "#setting-search")
     def keep(self) -> None:

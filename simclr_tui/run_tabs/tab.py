@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from simclr_tui.learning.look import Look
@@ -35,6 +36,9 @@ class RunLook:
 class RunTab(Vertical, can_focus=True):
     """Shown by the screen, which hands it the run again whenever anything of it is new."""
 
+    class KeysChanged(Message):
+        """Other keys are worth naming than before."""
+
     OWN_KEYS: ClassVar[list[BindingType]] = []
     """Its bindings, which the screen names in its footer."""
 
@@ -50,6 +54,11 @@ class RunTab(Vertical, can_focus=True):
     def keys(self) -> list[Binding]:
         """The keys that are worth naming now."""
         return [one for one in self.OWN_KEYS if isinstance(one, Binding) and one.show]
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """The keys that it has, worth naming now or not: the screen's own do nothing there."""
+        return frozenset(key for one in self.OWN_KEYS if isinstance(one, Binding) for key in one.key.split(","))
 
     def take(self, look: RunLook) -> None:
         """Keep what was read, and draw it."""

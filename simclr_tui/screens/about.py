@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("torch", "torchvision", "kornia", "textual", "sqlite-utils")
 _NAME_WIDTH = 14
-_TEXT_WIDTH = 70
-"""The window is that wide without its frame and a scroll bar."""
+_TEXT_WIDTH, _BESIDE = 70, 10
+"""The window is at most so wide without its frame, and so many cells of a narrow terminal are beside the text."""
 
 
 class AboutScreen(ModalScreen[None]):
@@ -47,18 +47,19 @@ class AboutScreen(ModalScreen[None]):
         self.run_worker(self._read, thread=True, exit_on_error=False)
 
     def _read(self) -> None:
-        text = about(cast("DashboardApp", self.app).runs)
+        width = min(_TEXT_WIDTH, max(_NAME_WIDTH * 2, self.app.size.width - _BESIDE))
+        text = about(cast("DashboardApp", self.app).runs, width)
         self.app.call_from_thread(self.query_one("#about-text", Static).update, text)
 
 
-def about(runs: Path) -> Content:
-    """Everything that the window says. Reads the disk."""
+def about(runs: Path, width: int = _TEXT_WIDTH) -> Content:
+    """Everything that the window says, in lines of that many cells. Reads the disk."""
     parts: list[Part] = []
     for name, words in _lines(runs):
         indent = " " * _NAME_WIDTH
         said = textwrap.fill(
             words,
-            _TEXT_WIDTH,
+            width,
             initial_indent=indent,
             subsequent_indent=indent,
             break_long_words=False,

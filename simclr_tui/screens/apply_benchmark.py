@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from simclr_tui.format import fit
+from simclr_tui.keys import key
 from simclr_tui.lab.bench import Bench
 from simclr_tui.lab.offer import nothing_to_apply, offer, refuse_apply
 from simclr_tui.model import RunRow
@@ -99,7 +100,7 @@ class ApplyScreen(ModalScreen[str | None]):
             f"\n{row.run.name} {how} with it; its result stays the same.{scale}",
         ]
         if found.fork_changes:
-            words.append((f"\nOnly in a fork, which f makes: {found.fork_changes}", MUTED))
+            words.append((f"\nOnly in a fork, which {key('f', 'benchmark.fork')} makes: {found.fork_changes}", MUTED))
         return "", words
 
     def action_move(self, delta: int) -> None:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
+from simclr_tui.keys import key
 from simclr_tui.lab.words import status_words
 from simclr_tui.model import RunRow
 from simclr_tui.screens.controls import ask_fork, ask_stop, is_allowed
@@ -50,7 +51,7 @@ class BenchmarkScreen(Screen[None]):
         Binding("a", "apply", "apply", id="benchmark.apply", tooltip="Give the winner to a run, also a running one"),
         Binding("f", "fork", "fork", id="benchmark.fork", tooltip="Fork a run with what would change its result"),
         Binding("pageup", "scroll(-4)", "text up", show=False, id="benchmark.text-up", tooltip="Scroll the verdict up"),
-        Binding("pagedown", "scroll(4)", "text", show=False, id="benchmark.text", tooltip="Scroll the verdict down"),
+        Binding("pagedown", "scroll(4)", "rest of the verdict", id="benchmark.text", tooltip="Scroll the verdict down"),
         Binding("escape,b", "close", "back", id="benchmark.close", tooltip="Back to the runs"),
     ]
 
@@ -135,14 +136,17 @@ class BenchmarkScreen(Screen[None]):
             words.update(known.problem if known else "reading the benchmark")
             return
         notes = [one for one in (bench.scale_words, bench.machine) if one]
-        trouble = (f"✗ {bench.failure}; r tries again\n", "$error") if bench.failure else ""
+        trouble = (
+            (f"✗ {bench.failure}; {key('r', 'benchmark.resume')} tries again\n", "$error") if bench.failure else ""
+        )
         words.update(Content.assemble(trouble, bench.said, *((f"\n{one}", MUTED) for one in notes)))
 
     def _show_keys(self, row: RunRow, bench: "Bench | None") -> None:
         own = [one for one in self.BINDINGS if isinstance(one, Binding) and one.show]
-        general = [one for one in self.app.BINDINGS if isinstance(one, Binding)]
+        general = [one for one in self.app.BINDINGS if isinstance(one, Binding) and one.show]
         can = {"apply": bool(bench and bench.apply), "fork": bool(bench and bench.fork)}
         can |= {verb: useful(verb, row.state) for verb in ("pause", "resume", "stop")}
+        can["scroll(4)"] = self.query_one("#bench-verdict").max_scroll_y > 0
         self.query_one(KeyLine).keys = [one for one in (*own, *general) if can.get(one.action, True)]
 
     def action_move(self, delta: int) -> None:
@@ -200,7 +204,7 @@ class BenchmarkScreen(Screen[None]):
             what = "can be applied without changing a result" if way == "apply" else "would need a fork"
             self.notify(f"nothing faster was found that {what}", severity="warning")
         elif not rows:
-            self.notify("there is no run yet; n makes one", severity="warning")
+            self.notify(f"there is no run yet; {key('n', 'runs.new')} makes one", severity="warning")
         else:
             self.app.push_screen(ApplyScreen(bench, rows, way=way), then)  # type: ignore[arg-type]
 

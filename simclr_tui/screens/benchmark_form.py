@@ -13,7 +13,7 @@ from textual.widgets import Input, Label, Static
 from simclr_tui.lab.form import BenchForm, shown_fields
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.field_row import FieldRow
-from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.key_line import KeyLine, window_keys
 from simclr_tui.widgets.piecemeal import mount_piecemeal
 
 
@@ -53,7 +53,7 @@ class BenchmarkForm(ModalScreen[tuple[str, dict[str, Any]] | None]):
         name = (run.name, "bold $primary") if run else ("the defaults", "bold $primary")
         self.query_one("#dialog").border_title = Content.assemble(("Benchmark the settings of ", "bold"), name)
         self.query_one("#row-vary Input", Input).placeholder = "cache=ram,vram num_workers=0,2; empty: the usual"
-        self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        self.query_one(KeyLine).keys = window_keys(self.BINDINGS)
         self._show()
         self.run_worker(self._grow(), group="grow", exit_on_error=False)
 

@@ -9,6 +9,7 @@ from simclr_tui.charts import reading
 from simclr_tui.charts.choice import to_choose
 from simclr_tui.charts.drawn import AXES
 from simclr_tui.charts.reading import Extent
+from simclr_tui.keys import key
 from simclr_tui.screens.charted import Charted
 from simclr_tui.widgets.chart import Chart
 
@@ -59,7 +60,7 @@ class ChartControls(Charted):
         """Give the keys to the next chart, and turn to its page."""
         if self.chart_extent() and self.chart_grid is not None:
             if len(self.board.view.charts) < 2:
-                self.notify("this is the only chart; V chooses others", severity="warning")
+                self.notify(f"this is the only chart; {key('V', 'charts.choose')} chooses others", severity="warning")
             self.chart_grid.turn(delta)
             self.tell_look()
             self.charts_turned()

@@ -9,6 +9,7 @@ from simclr_tui.charts import reading
 from simclr_tui.charts.choice import REMEMBERED, restored, to_keep
 from simclr_tui.charts.drawn import Drawn
 from simclr_tui.charts.reading import Extent
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.widgets.chart_grid import ChartGrid
 
@@ -101,11 +102,13 @@ class Charted(BoardKeys):
         """
         row, grid = self.board.cursor, self.chart_grid
         if row is not None and row.run.kind == "benchmark":
-            self.notify("a benchmark has no curves; b shows its trials", severity="warning")
+            self.notify(f"a benchmark has no curves; {key('b', 'run.benchmark')} shows its trials", severity="warning")
         elif row is None:
-            self.notify("no run is chosen, so there is no chart; n makes one", severity="warning")
+            self.notify(f"no run is chosen, so there is no chart; {key('n', 'runs.new')} makes one", severity="warning")
         elif not unseen and (grid is None or not grid.region):
-            self.notify("no chart is in sight; z shows one on the whole screen", severity="warning")
+            self.notify(
+                f"no chart is in sight; {key('z', 'charts.full')} shows one on the whole screen", severity="warning"
+            )
         else:
             return Extent.of(self.board.drawn, self.board.view)
         return None

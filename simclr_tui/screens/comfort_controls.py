@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from simclr_tui.format import fit
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
 
 _MARKED = "marked"
@@ -27,7 +28,7 @@ class ComfortControls(BoardKeys):
 
         row = self.board.cursor
         if row is None:
-            self.notify("there is no run to copy of; n makes one", severity="warning")
+            self.notify(f"there is no run to copy of; {key('n', 'runs.new')} makes one", severity="warning")
             return
         found = {one.id: one for one in copyables(row, self.dashboard.runs)}
 

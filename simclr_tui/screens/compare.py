@@ -1,7 +1,6 @@
 """Runs side by side: their curves above, the table of what differs and what came of it below, while they grow."""
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -13,7 +12,7 @@ from textual.widgets import Input, Static
 
 from simclr_tui.compare.build import compare
 from simclr_tui.compare.export import markdown
-from simclr_tui.compare.saving import problem_of, proposed_name, save
+from simclr_tui.compare.saving import path_of, problem_of, proposed_name, save
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison
 from simclr_tui.theme import MUTED
@@ -103,7 +102,8 @@ class CompareScreen(Screen[None]):
         sides = self.sides
         is_read = all(side.drawn.curves.is_read for side in sides)
         self.comparison = compare(sides, self._board.compared[0]) if len(sides) > 1 and is_read else None
-        self._sentence = "reading the store" if len(sides) > 1 else "only one of these runs is left; esc goes back"
+        left = ("none of these runs is", "only one of these runs is")[len(sides) : len(sides) + 1]
+        self._sentence = f"{left[0]} left; esc goes back" if left else "reading the store"
         self._show()
 
     def _show(self) -> None:
@@ -194,7 +194,7 @@ class CompareScreen(Screen[None]):
     def judge_name(self, event: Input.Changed) -> None:
         """Say what will be written, or why nothing can be."""
         problem = problem_of(event.value)
-        path = Path(event.value.strip()).expanduser()
+        path = path_of(event.value)
         there = "is there already, ↵ replaces it" if not problem and path.exists() else "↵ writes it"
         words = (
             Content.styled(f" ✗ {problem}", "$error")

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
-from trainer.store.records import TRAINED_KINDS
+from simclr_tui.verbs import named
+from trainer.store.records import COMPARED_KINDS
 
 if TYPE_CHECKING:
     from simclr_tui.messages import Polled
@@ -29,25 +31,20 @@ class CompareControls(BoardKeys):
         from simclr_tui.compare.side import MOST_RUNS
 
         wanted = self._wanted()
-        comparable = [row for row in wanted if row.run.kind in TRAINED_KINDS]
-        others = [row for row in self.board.rows if row.run.kind in TRAINED_KINDS and row not in comparable]
+        comparable = [row for row in wanted if row.run.kind in COMPARED_KINDS]
         if len(comparable) > MOST_RUNS:
             self._refuse(f"{len(comparable)} runs are too many for a table; leave {MOST_RUNS} of them marked at most")
         elif len(comparable) > 1:
-            left_out = [row.run.name for row in self.board.marked_rows if row not in comparable]
+            left_out = [row.run.name for row in wanted if row.run.kind not in COMPARED_KINDS]
             if left_out:
-                self._refuse(f"left out, since it trains nothing of its own: {', '.join(left_out)}")
+                self._refuse(f"left out, since it trains nothing of its own: {named(left_out)}")
             self._open([row.run.id for row in comparable])
         elif not comparable and wanted:
             self._refuse(_other_way(wanted[0]))
         elif not comparable:
-            self._refuse("there is no run to compare; n makes one")
-        elif not others:
-            self._refuse(
-                f"{comparable[0].run.name} is the only run that trains, and a comparison needs two; n makes one"
-            )
+            self._refuse(f"there is no run to compare; {key('n', 'runs.new')} makes one")
         else:
-            self._ask([*comparable, *others])
+            self._ask(comparable[0])
 
     def _wanted(self) -> "list[RunRow]":
         """The cursor's run, and the marked ones as charts draw them, oldest first."""
@@ -55,13 +52,20 @@ class CompareControls(BoardKeys):
         marked = sorted(self.board.marked_rows, key=lambda row: row.place)
         return ([cursor] if cursor is not None else []) + [row for row in marked if row is not cursor]
 
-    def _ask(self, rows: "Sequence[RunRow]") -> None:
-        """Ask which runs stand beside the first of these."""
+    def _ask(self, first: "RunRow") -> None:
+        """Ask which runs stand beside one, if there is any."""
         from simclr_tui.screens.pick import Item, PickScreen
 
-        items = [Item(row.run.id, row.run.name, f"{row.state} · {row.run.preset or 'no preset'}") for row in rows]
-        title = f"Compare {rows[0].run.name} with …"
-        self.app.push_screen(PickScreen(title, items, [rows[0].run.id], many=True), self._take_choice)
+        others = [row for row in self.board.rows if row is not first and _is_offered(row)]
+        if not others:
+            makes = f"{key('n', 'runs.new')} makes one"
+            self._refuse(f"{first.run.name} is the only run that trains, and a comparison needs two; {makes}")
+            return
+        items = [
+            Item(row.run.id, row.run.name, f"{row.state} · {row.run.preset or 'no preset'}") for row in [first, *others]
+        ]
+        title = f"Compare {first.run.name} with …"
+        self.app.push_screen(PickScreen(title, items, [first.run.id], many=True), self._take_choice)
 
     def _take_choice(self, chosen: list[str] | None) -> None:
         from simclr_tui.compare.side import MOST_RUNS
@@ -70,7 +74,8 @@ class CompareControls(BoardKeys):
             return
         if not 2 <= len(chosen) <= MOST_RUNS:
             words = "1 run was" if len(chosen) == 1 else f"{len(chosen)} runs were"
-            self._refuse(f"{words} chosen, and a comparison needs 2 to {MOST_RUNS}; c asks again, space chooses")
+            again = f"{key('c', 'runs.compare')} asks again, space chooses"
+            self._refuse(f"{words} chosen, and a comparison needs 2 to {MOST_RUNS}; {again}")
             return
         self._open(chosen)
 
@@ -97,8 +102,14 @@ class CompareControls(BoardKeys):
         self.notify(sentence, severity="warning")
 
 
+def _is_offered(row: "RunRow") -> bool:
+    """Whether a run can be compared and was not put away; one that was can still be marked."""
+    return row.run.kind in COMPARED_KINDS and not row.labels.is_hidden
+
+
 def _other_way(row: "RunRow") -> str:
     """Where a run that can't be compared is looked at."""
     if row.run.kind == "benchmark":
-        return f"{row.run.name} is a benchmark, whose trials have a table of their own; b shows it"
+        shows = f"{key('b', 'run.benchmark')} shows it"
+        return f"{row.run.name} is a benchmark, whose trials have a table of their own; {shows}"
     return f"{row.run.name} is of kind {row.run.kind}, which trains nothing; put the cursor on the run that it looks at"

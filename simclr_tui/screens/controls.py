@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.group import refusal_of
 from simclr_tui.screens.mixin import BoardKeys
+from simclr_tui.verbs import useful
 from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ class RunControls(BoardKeys):
         """Resume the cursor's run."""
         row = self.board.cursor
         if row is not None and row.turn is not None:
-            held = "h lets it take its turn" if row.turn.is_held else "< moves it sooner"
-            self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, p takes it out")
+            hold, sooner, out = key("h", "line.hold"), key("<", "line.up"), key("p", "run.pause")
+            held = f"{hold} lets it take its turn" if row.turn.is_held else f"{sooner} moves it sooner"
+            self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, {out} takes it out")
         elif (row := self._allowed("resume")) is not None:
             self.dashboard.do(partial(self.dashboard.actions.resume, row.run.id))
 
@@ -77,7 +80,10 @@ class RunControls(BoardKeys):
         if row is None:
             return
         if row.run.kind == "benchmark":
-            self.notify(f"{row.run.name} is a benchmark, which learns nothing; b shows it", severity="warning")
+            self.notify(
+                f"{row.run.name} is a benchmark, which learns nothing; {key('b', 'run.benchmark')} shows it",
+                severity="warning",
+            )
             return
         run_id = row.run.source_run_id or row.run.id
         if self.board.row_of(run_id) is None:
@@ -102,9 +108,14 @@ class RunControls(BoardKeys):
         """The cursor's run if the verb can be done to it; else a sentence, and None."""
         row = self.board.cursor
         if row is None:
-            self.notify(f"there is no run to {verb}; n makes one", severity="warning")
+            self.notify(f"there is no run to {verb}; {key('n', 'runs.new')} makes one", severity="warning")
             return None
         return row if is_allowed(self, verb, row) else None
+
+
+def can_be_asked(verb: str, row: "RunRow") -> bool:
+    """Whether a verb is worth naming in the footer of a run's own screen: it is of use, and would not be refused."""
+    return useful(verb, row.state) and not (verb == "resume" and row.turn) and refusal_of(verb, row) is None
 
 
 def is_allowed(screen: "Screen[None]", verb: str, row: "RunRow") -> bool:

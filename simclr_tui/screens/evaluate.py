@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, Static
 from simclr_tui.launch.wish import ANSWERS, Wish
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
-from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.key_line import KeyLine, window_keys
 from simclr_tui.words import Part
 from trainer.evaluate_config import WAYS
 from trainer.store.records import Checkpoint
@@ -76,7 +76,7 @@ class EvaluateScreen(ModalScreen[dict[str, Any] | None]):
         self.query_one("#dialog").border_title = Content.assemble(
             ("Evaluate ", "bold"), (self._run_name, "bold $primary")
         )
-        self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        self.query_one(KeyLine).keys = window_keys(self.BINDINGS)
         self._show()
 
     def _show(self) -> None:
@@ -86,8 +86,8 @@ class EvaluateScreen(ModalScreen[dict[str, Any] | None]):
             answer, time = ANSWERS[way]
             is_chosen = way == self.wish.way
             sign, style = ("▸", "bold $primary") if is_chosen else (" ", "")
-            parts += [(f"{sign} {number} {way:<11}", style), f"{answer:<{width}}", (f"  {time}\n", MUTED)]
-        self.query_one("#ways", Static).update(Content.assemble(*parts))
+            parts += [(f"{sign} {number} {way:<11}", style), f"{answer:<{width}}", (f"  {time}", MUTED), "\n"]
+        self.query_one("#ways", Static).update(Content.assemble(*parts[:-1]))
         chosen = self.wish.choices[self.wish.choice][1]
         more = len(self.wish.choices) > 1
         self.query_one("#checkpoint", Label).update(f"‹ {chosen} ›" if more else chosen)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Label, Static
 from simclr_tui.launch.branch import Branch
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
-from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.key_line import KeyLine, window_keys
 from trainer.store.records import Checkpoint
 
 
@@ -79,7 +79,7 @@ class ForkScreen(ModalScreen[dict[str, Any] | None]):
         self.query_one("#dialog").border_title = Content.assemble(
             ("Fork ", "bold"), (self.branch.run.name, "bold $primary")
         )
-        self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        self.query_one(KeyLine).keys = window_keys(self.BINDINGS)
         self._show()
 
     def _show(self) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.launch.draft import Draft
 from simclr_tui.launch.drafts import draft_words
 from trainer.store.records import TRAINED_KINDS
@@ -84,7 +85,10 @@ class FormDrafts(FormKeys):
         is_kept = self.dashboard.drafts.take(draft)
         self.show_draft()
         self.save_drafts()
-        self.notify(f"the form has {what}" + ("; ^o brings back what it had before" if is_kept else ""))
+        self.notify(
+            f"the form has {what}"
+            + (f"; {key('^o', 'form.earlier')} brings back what it had before" if is_kept else "")
+        )
 
     def save_drafts(self) -> None:
         """Remember the drafts, in a thread."""

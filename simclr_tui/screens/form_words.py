@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
+from simclr_tui.keys import key
 from simclr_tui.launch.draft import Draft
 from simclr_tui.launch.estimate import Known, estimate_words, sweep_words
 from simclr_tui.launch.sweep import MOST_SETTINGS, WITH_COMMAS
@@ -12,8 +13,11 @@ from trainer.options import describe
 from trainer.presets import load_preset
 from trainer.settings import Field
 
-_MEASURES = "b in the list of runs measures"
 _SWEEP = {int: "1, 2 or 1..5 makes a run of each", float: "1e-3, 3e-4 makes a run of each"}
+
+
+def _measures() -> str:
+    return f"{key('b', 'run.benchmark')} in the list of runs measures"
 
 
 def help_words(draft: Draft, one: Field | None, focused_id: str | None) -> Content:
@@ -48,7 +52,7 @@ def verdict_words(draft: Draft, errors: Mapping[str, str], names: Sequence[str])
         return Content.styled(f"✗ to be mended: {wrong}", "$error")
     if names:
         told = f"{names[0]} … {names[-1]}" if len(names) > MOST_SETTINGS else " and ".join(names)
-        return Content.assemble((f"{len(names)} runs", "bold"), f" in line by F6: {told}")
+        return Content.assemble((f"{len(names)} runs", "bold"), f" in line by {key('F6', 'form.queue')}: {told}")
     changed = len(draft.typed)
     return Content(f"{changed or 'no'} {'setting differs' if changed == 1 else 'settings differ'} from the preset")
 
@@ -67,5 +71,7 @@ def cost_words(draft: Draft, known: Known | None, now: float) -> str:
         return "looking at what was measured"
     if draft.lists:
         preset = load_preset(draft.preset)
-        return sweep_words([known.estimate(preset.config(**one.values)) for one in draft.planned()], now, key=_MEASURES)
-    return estimate_words(known.estimate(draft.config), now, key=_MEASURES)
+        return sweep_words(
+            [known.estimate(preset.config(**one.values)) for one in draft.planned()], now, key=_measures()
+        )
+    return estimate_words(known.estimate(draft.config), now, key=_measures())

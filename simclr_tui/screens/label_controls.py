@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.group import confirm, refusal_of, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
 
@@ -99,7 +100,8 @@ class LabelControls(BoardKeys):
         marked = self._marked_for("A archives")
         rows = [row for row in marked if not row.labels.is_archived]
         if rows:
-            what = "They are left out of the list, unless the filter has is:archived. u takes it back."
+            undo = f"{key('u', 'labels.undo')} takes it back."
+            what = f"They are left out of the list, unless the filter has is:archived. {undo}"
             act = partial(self._labels.archive, [row.run.id for row in rows], is_archived=True)
             confirm(self.dashboard, "archive", rows, what, act)
         elif marked:
@@ -120,7 +122,7 @@ class LabelControls(BoardKeys):
 
     def action_trash_marked(self) -> None:
         """Put the marked runs into the trash once that is confirmed; where all of them are there, take them out."""
-        marked = self._marked_for("D puts", "into the trash")
+        marked = self._marked_for(f"{key('D', 'marked.trash')} puts", "into the trash")
         rows = [row for row in marked if row.labels.trashed_at is None]
         if marked and not rows:
             act = partial(self._labels.trash, [row.run.id for row in marked], is_trashed=False)
@@ -128,7 +130,8 @@ class LabelControls(BoardKeys):
             return
         able, refused = sorted_out("trash", rows)
         if able:
-            what = "Their files and figures stay until `simclr-tui trash --empty`. u takes it back."
+            undo = f"{key('u', 'labels.undo')} takes it back."
+            what = f"Their files and figures stay until `simclr-tui trash --empty`. {undo}"
             act = partial(self._labels.trash, [row.run.id for row in able], is_trashed=True)
             confirm(self.dashboard, "trash", able, what, act, refused=refused)
         elif rows:
@@ -142,7 +145,7 @@ class LabelControls(BoardKeys):
         """The cursor's run; else a sentence, and None."""
         row = self.board.cursor
         if row is None:
-            self.notify(f"there is no run to {verb}; n makes one", severity="warning")
+            self.notify(f"there is no run to {verb}; {key('n', 'runs.new')} makes one", severity="warning")
         return row
 
     def _marked_for(self, verb: str, where: str = "") -> "list[RunRow]":

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
 from trainer.store.records import TRAINED_KINDS
 
@@ -19,7 +20,10 @@ class LaunchControls(BoardKeys):
         """Open the form with the settings of the cursor's run; what it had before is kept."""
         row = self.board.cursor
         if row is None:
-            self.notify("there is no run yet to make another one like it; n makes the first", severity="warning")
+            self.notify(
+                f"there is no run yet to make another one like it; {key('n', 'runs.new')} makes the first",
+                severity="warning",
+            )
             return
         source = self.board.row_of(row.run.source_run_id) or row
         if source.run.kind not in TRAINED_KINDS:
@@ -32,4 +36,4 @@ class LaunchControls(BoardKeys):
         is_kept = self.dashboard.drafts.take(Draft.like(source.run))
         self.app.push_screen(NewRunScreen())
         what = f"the settings of {source.run.name}, as differences from its preset"
-        self.notify(what + ("; ^o brings back what was typed before" if is_kept else ""))
+        self.notify(what + (f"; {key('^o', 'form.earlier')} brings back what was typed before" if is_kept else ""))

@@ -42,8 +42,15 @@ class LearningScreen(Screen[None]):
             )
             for number, (name, section) in enumerate(SECTIONS.items(), start=1)
         ),
-        Binding("left_square_bracket", "turn(-1)", "section", id="learning.previous", tooltip="The section before"),
-        Binding("right_square_bracket,tab", "turn(1)", "section", id="learning.next", tooltip="The next section"),
+        Binding(
+            "left_square_bracket",
+            "turn(-1)",
+            "section before",
+            show=False,
+            id="learning.previous",
+            tooltip="The section before",
+        ),
+        Binding("right_square_bracket,tab", "turn(1)", "next section", id="learning.next", tooltip="The next section"),
         Binding("e", "evaluate", "evaluate", id="learning.evaluate", tooltip="Evaluate the run, in one of five ways"),
         Binding("s", "step", "checkpoint", id="learning.step", tooltip="Figures of the next step that was looked at"),
         Binding("up,k", "move(-1, 0)", "up", show=False, id="learning.up", tooltip="Up, or to the image above"),
@@ -124,7 +131,7 @@ class LearningScreen(Screen[None]):
 
     def _show_keys(self, look: Look) -> None:
         own = [one for one in self.BINDINGS if isinstance(one, Binding) and one.show]
-        general = [one for one in self.app.BINDINGS if isinstance(one, Binding)]
+        general = [one for one in self.app.BINDINGS if isinstance(one, Binding) and one.show]
         steps = look.learning.findings.steps
         self.query_one(KeyLine).keys = [
             one for one in (*own, *general) if one.action != "step" or len(steps) > 1 or self._step is not None

@@ -1,5 +1,6 @@
 """The keys of runs that wait for a device: into the line, sooner, later, held back, released."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from simclr_tui.format import size
+from simclr_tui.keys import key
 from simclr_tui.screens.group import CONSEQUENCES, confirm, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
 from trainer.devices import describe
@@ -34,8 +36,10 @@ class LineControls(BoardKeys):
         # One that waits already keeps its place; the question is not worth asking.
         able, refused = sorted_out("resume", [row for row in chosen if row.turn is None])
         if not able:
-            words = refused or [f"{row.run.name} waits already; < and > move it" for row in chosen]
-            self.notify("; ".join(words) or "there is no run to queue; n makes one", severity="warning")
+            moves = f"{key('<', 'line.up')} and {key('>', 'line.down')} move it"
+            words = refused or [f"{row.run.name} waits already; {moves}" for row in chosen]
+            none = f"there is no run to queue; {key('n', 'runs.new')} makes one"
+            self.notify("; ".join(words) or none, severity="warning")
             return
         in_order = sorted(able, key=lambda row: row.place)
         act = partial(self.dashboard.actions.group, "queue", [row.run.id for row in in_order])
@@ -55,21 +59,25 @@ class LineControls(BoardKeys):
 
     def action_line_device(self) -> None:
         """Ask for which device the cursor's run shall wait, and let it."""
+        row = self._waiting()
+        if row is not None and row.turn is not None:
+            asked = self._ask_device(row.run.id, row.run.name, row.turn.device)
+            self.run_worker(asked, group="line-device", exclusive=True, exit_on_error=False)
+
+    async def _ask_device(self, run_id: str, name: str, device: str) -> None:
+        """Look which devices there are, in a thread since the driver may take its time, and ask."""
         from simclr_tui.screens.pick import Item, PickScreen
         from trainer.devices import gpus
 
-        row = self._waiting()
-        if row is None or row.turn is None:
-            return
-        run_id = row.run.id
-        items = [Item(setting, words, detail) for setting, words, detail in device_choices(gpus())]
+        there = await asyncio.to_thread(gpus)
+        items = [Item(setting, words, detail) for setting, words, detail in device_choices(there)]
 
         def send(chosen: list[str] | None) -> None:
             if chosen:
                 self.dashboard.do(partial(self.dashboard.actions.redirect, run_id, chosen[0]))
 
-        chosen = [item.id for item in items if item.text == row.turn.device]
-        self.app.push_screen(PickScreen(f"Where {row.run.name} waits", items, chosen), send)
+        chosen = [item.id for item in items if item.text == device]
+        self.app.push_screen(PickScreen(f"Where {name} waits", items, chosen), send)
 
     def _waiting(self) -> "RunRow | None":
         """The cursor's run if it waits in a line; else a sentence, and None."""
@@ -77,7 +85,8 @@ class LineControls(BoardKeys):
         if row is not None and row.turn is not None:
             return row
         name = row.run.name if row is not None else "no run"
-        self.notify(f"{name} waits in no line; Q puts a run that has ended in one", severity="warning")
+        puts = f"{key('Q', 'line.join')} puts a run that has ended in one"
+        self.notify(f"{name} waits in no line; {puts}", severity="warning")
         return None
 
 

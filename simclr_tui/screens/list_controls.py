@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from simclr_tui.board import MOST_DRAWN
+from simclr_tui.keys import key
 from simclr_tui.run_list.columns import COLUMNS, SETTING, USUAL_COLUMNS, column, differing_settings
 from simclr_tui.run_list.listing import EVERYTHING, ListView
 from simclr_tui.screens.mixin import BoardKeys
@@ -55,12 +56,18 @@ class ListControls(BoardKeys):
 
     def action_mark(self) -> None:
         """Mark or unmark the cursor's run."""
+        if self.board.cursor is None:
+            self.notify(f"there is no run to mark; {key('n', 'runs.new')} makes one", severity="warning")
+            return
         self.board.toggle_mark()
         self.show_board()
 
     def action_mark_all(self) -> None:
         """Mark every run that the list shows, or none where all of them are marked."""
         count = len(self.board.visible)
+        if not count:
+            self.notify("the list shows no run to mark", severity="warning")
+            return
         is_new = self.board.mark_all()
         runs = "1 run" if count == 1 else f"{count} runs"
         self.notify(f"{runs} marked; M again takes the marks away" if is_new else "no run is marked")
@@ -159,7 +166,10 @@ class ListControls(BoardKeys):
         self._show_and_keep()
 
     def _settings(self) -> "list[Item]":
-        return _items([SETTING + name for name in differing_settings(self.board.rows)])
+        """The settings that differ, and those that the list has already: whoever chooses anew keeps them."""
+        listed = self.board.listed
+        used = [one for one in (*listed.columns, listed.sort, listed.group) if one and one.startswith(SETTING)]
+        return _items(sorted({*used, *(SETTING + name for name in differing_settings(self.board.rows))}))
 
     def _look(self, **changes: object) -> None:
         self.board.look(replace(self.board.listed, **changes))  # type: ignore[arg-type]  # fields of ListView
@@ -171,7 +181,7 @@ class ListControls(BoardKeys):
         if not is_read:
             empty = "reading the store"
         elif not board.rows:
-            empty = "no run yet; n makes the first one"
+            empty = f"no run yet; {key('n', 'runs.new')} makes the first one"
         else:
             empty = "no run matches; esc clears the filter" if board.filter else "all runs are put away; / is:all esc"
         table.show(

@@ -18,7 +18,7 @@ from simclr_tui.screens.bench_controls import BenchControls
 from simclr_tui.screens.chart_controls import ChartControls
 from simclr_tui.screens.comfort_controls import ComfortControls
 from simclr_tui.screens.compare_controls import CompareControls
-from simclr_tui.screens.controls import RunControls, offer_checkpoints
+from simclr_tui.screens.controls import RunControls, can_be_asked, offer_checkpoints
 from simclr_tui.screens.group import GroupControls
 from simclr_tui.screens.label_controls import LabelControls
 from simclr_tui.screens.launch_controls import LaunchControls
@@ -180,7 +180,7 @@ class MainScreen(
             return
         board, drawn = self.board, self.board.drawn
         self.show_list(is_read=self._is_read)
-        self.query_one(RunSummary).drawn = drawn
+        self.query_one(RunSummary).drawn = drawn if board.cursor else []
         self.show_charts()
         facts = self.query_one(RunFacts)
         facts.row, facts.curves = board.cursor, drawn[0].curves if board.cursor else None
@@ -216,7 +216,7 @@ class MainScreen(
         if binding.action in ("resume", "learning") and waits:
             return False  # it starts by itself, and the keys of the line need the room
         if binding.action in ("pause", "resume", "stop"):
-            return useful(binding.action, state)
+            return self.board.cursor is not None and can_be_asked(binding.action, self.board.cursor)
         if binding.action.startswith("group("):
             verb = binding.action.split("'")[1]
             return any(useful(verb, row.state) for row in self.board.marked_rows)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -14,6 +15,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, Collapsible, Input, Label, Select, Static
 
+from simclr_tui.keys import key
 from simclr_tui.launch.draft import Draft, common_fields, folded_fields
 from simclr_tui.launch.sweep import tag_of
 from simclr_tui.messages import ActionFailed
@@ -21,7 +23,8 @@ from simclr_tui.screens.form_drafts import FormDrafts
 from simclr_tui.screens.form_search import FormSearch
 from simclr_tui.screens.form_words import cost_words, help_words, verdict_words
 from simclr_tui.widgets.field_row import Choice, FieldRow
-from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.folded import Folded
+from simclr_tui.widgets.key_line import KeyLine, window_keys
 from simclr_tui.widgets.piecemeal import mount_piecemeal
 from trainer.config import PretrainConfig
 from trainer.presets import load_preset, preset_names
@@ -80,15 +83,15 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
                 yield Label("", classes="hint", id="preset-title", markup=False)
             with Horizontal(classes="row -always", id="row-name"):
                 yield Label("name", classes="name")
-                yield Input(self.draft.name, compact=True, id="name", placeholder="made from the preset")
+                yield Input(self.draft.name, compact=True, id="name", placeholder="from the preset")
                 yield Label("what to call the run", classes="hint", id="name-hint", markup=False)
             yield Label("", id="nothing", markup=False)
         yield Static(id="help-text")
         yield Static(id="cost", markup=False)
         with Horizontal(id="buttons"):
             yield Static(id="verdict")
-            yield Button("queue (F6)", id="queue", compact=True)
-            yield Button("launch (F5)", id="launch", variant="primary", compact=True)
+            yield Button(f"queue ({key('F6', 'form.queue')})", id="queue", compact=True)
+            yield Button(f"launch ({key('F5', 'form.launch')})", id="launch", variant="primary", compact=True)
         yield KeyLine(id="keys")
 
     def _row(self, field: Field) -> FieldRow:
@@ -98,7 +101,10 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
         """Show the draft as it was left, and have read what estimates rest on."""
         self.query_one("#form").border_title = "new run"
         self.query_one("#nothing").display = False
-        self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        # In a field the app's usual key for the help is a letter, so its other one is named.
+        helps = [replace(b, key="f1") for b in self.app.BINDINGS if isinstance(b, Binding) and b.action == "help"]
+        launch, close, *rest = window_keys(self.BINDINGS)
+        self.query_one(KeyLine).keys = [launch, close, *helps, *rest]
         self.query_one("#preset").focus()
         self.dashboard.feed.ask_known()
         self._show_state()
@@ -109,7 +115,7 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
         form = self.query_one("#form")
         await mount_piecemeal(form, [self._row(field) for field in common_fields()])
         groups = folded_fields().items()
-        folded = (Collapsible(title=f"{group} ({len(f)} more)", id=f"group-{group.lower()}") for group, f in groups)
+        folded = (Folded(title=f"{group} ({len(f)} more)", id=f"group-{group.lower()}") for group, f in groups)
         await mount_piecemeal(form, list(folded))
         self._show_state()
         self.is_whole.set()
@@ -198,7 +204,9 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Answer a letter that means nothing where the focus is."""
         if event.is_printable and not isinstance(self.focused, Input) and event.key not in self.active_bindings:
-            self.notify(f"{event.character} does nothing here; ↑ ↓ choose a setting, F5 launches, ? shows every key")
+            launch, help_ = key("F5", "form.launch"), key("F1", "app.help")
+            words = f"{event.character} does nothing here; ↑ ↓ choose a setting, {launch} launches"
+            self.notify(f"{words}, {help_} shows every key")
 
     def _show_help(self) -> None:
         """The help of the setting that has the focus, and what is wrong with it."""
@@ -253,7 +261,8 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
         """Make and start the run, or go to what is wrong."""
         if not self.draft.errors and self.draft.lists:
             count = len(self.draft.planned())
-            self.notify(f"these are {count} runs; F6 puts them in line one after the other, F5 starts a single one")
+            queue, launch = key("F6", "form.queue"), key("F5", "form.launch")
+            self.notify(f"these are {count} runs; {queue} puts them in line one after the other, {launch} starts one")
         else:
             await self._make(in_line=False)
 

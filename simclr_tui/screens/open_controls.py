@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class OpenControls(BoardKeys):
         """Open the screen of the cursor's run at a tab, by default the one that was looked at last."""
         row = self.board.cursor
         if row is None:
-            self.notify("there is no run to open; n makes one", severity="warning")
+            self.notify(f"there is no run to open; {key('n', 'runs.new')} makes one", severity="warning")
             return
         from simclr_tui.screens.run import TAB, TABS, RunScreen
 
@@ -48,4 +49,4 @@ class OpenControls(BoardKeys):
             self.toggle_class("-open")
             self.call_after_refresh(self.show_board)
         else:
-            self.notify("there is no run to show; n makes one", severity="warning")
+            self.notify(f"there is no run to show; {key('n', 'runs.new')} makes one", severity="warning")

@@ -15,6 +15,11 @@ from textual.widgets.option_list import Option
 
 from simclr_tui.theme import MUTED
 
+_MOST_LISTED = 100
+"""Lines that are listed at once: a thousand would be measured anew at each letter; whoever wants another one types."""
+_LINES_BESIDE = 4
+"""Of the window: its frame, what is searched for, the keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -68,10 +73,14 @@ class PickScreen(ModalScreen[list[str] | None]):
 
     def on_mount(self) -> None:
         """Begin at what is chosen."""
-        self.query_one("#dialog").border_title = self._title
+        self.query_one("#dialog").border_title = Content(self._title)
         self.query_one("#list").can_focus = False
         self._fill(self._chosen[0] if self._chosen else None)
         self.query_one(Input).focus()
+
+    def on_resize(self) -> None:
+        """The list has what the window can have beside its frame and two lines, so that it leaves no blank ones."""
+        self._list.styles.max_height = max(1, self.size.height * 9 // 10 - _LINES_BESIDE)
 
     @property
     def _list(self) -> OptionList:
@@ -92,19 +101,23 @@ class PickScreen(ModalScreen[list[str] | None]):
             for item in (self._items[one] for one in order)
             if all(word in f"{item.text} {item.detail}".lower() for word in words)
         ]
-        self._list.clear_options().add_options([Option(self._line(item), id=item.id) for item in found])
-        ids = [item.id for item in found]
+        listed = found[: max(_MOST_LISTED, len(self._chosen) if self._many else 0)]
+        self._list.clear_options().add_options([Option(self._line(item), id=item.id) for item in listed])
+        rest = len(found) - len(listed)
+        self.query_one("#dialog").border_subtitle = f"{rest:,} more; type to find them" if rest else ""
+        ids = [item.id for item in listed]
         self._list.highlighted = None if not ids else ids.index(at) if at in ids else 0
 
     def _line(self, item: Item) -> Content:
-        sign = ""
         if self._many:
             sign = f"{self._chosen.index(item.id) + 1:>2} " if item.id in self._chosen else "   "
         elif item.id in self._chosen:
             sign = "● "
         else:
             sign = "  "
-        return Content.assemble((sign, "bold $accent"), item.text, (f"  {item.detail}" if item.detail else "", MUTED))
+        # A terminal's own colours can't be thinned out, and would hide the words on the ground of the cursor.
+        faint = "" if self.app.current_theme.ansi else MUTED
+        return Content.assemble((sign, "bold $accent"), item.text, (f"  {item.detail}" if item.detail else "", faint))
 
     @on(Input.Changed)
     def search(self) -> None:

@@ -1,7 +1,7 @@
 """One run over the whole screen: what it did, what it learns, what it keeps, what it says and what it runs on."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,13 +16,14 @@ from textual.widgets import Static
 from simclr_tui.messages import Polled
 from simclr_tui.model import Learning
 from simclr_tui.plot.braille import CELL_WIDTH
+from simclr_tui.screens.bench_controls import BenchControls
 from simclr_tui.screens.chart_controls import ChartControls
-from simclr_tui.screens.controls import RunControls
+from simclr_tui.screens.controls import RunControls, can_be_asked
 from simclr_tui.theme import MUTED
-from simclr_tui.verbs import useful
 from simclr_tui.widgets.key_line import KeyLine
 from simclr_tui.widgets.tab_line import TabLine
 from simclr_tui.words import status_line
+from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
@@ -62,6 +63,7 @@ class RunScreen(RunControls, ChartControls, Screen[None]):
         Binding("tab", "turn_tab(1)", "next tab", id="tab.next", tooltip="The next tab"),
         Binding("shift+tab", "turn_tab(-1)", "tab", show=False, id="tab.previous", tooltip="The tab before"),
         *(one for one in RunControls.KEYS if isinstance(one, Binding) and one.action != "new_run"),
+        *BenchControls.KEYS,
         *ChartControls.KEYS,
         Binding("up,k", "move(-1)", "up", show=False, id="tab.up", tooltip="Up"),
         Binding("down,j", "move(1)", "down", show=False, id="tab.down", tooltip="Down"),
@@ -191,31 +193,57 @@ class RunScreen(RunControls, ChartControls, Screen[None]):
         one = Drawn(row, self.board.curves_of(row))
         now = time.time()
         status = status_line(row, one.curves, now)
-        title = Content.assemble(
-            (f" {one.sign} {row.run.name}", f"bold ${one.ink}"), (f"  {row.run.id}  ", MUTED), *status
-        )
+        name, id_ = (f" {one.sign} {row.run.name}", f"bold ${one.ink}"), (f"  {row.run.id}", MUTED)
+        title = Content.assemble(name, id_, "  ", *status)
+        if title.cell_length > self.size.width:
+            title = Content.assemble(name, "  ", *status)
         self.query_one("#title", Static).update(title.truncate(max(1, self.size.width), ellipsis=True))
 
     def _show_keys(self, row: "RunRow") -> None:
         """The tab's own keys first, then those of the run."""
         own = [one for one in self.BINDINGS if isinstance(one, Binding) and one.show]
+        is_trained = row.run.kind in TRAINED_KINDS
         charts = {one.id for one in ChartControls.KEYS if isinstance(one, Binding)}
         of_charts = [one for action in _CHART_KEYS for one in own if one.action == action and one.id in charts]
         tab = self.tab.keys if self.tab is not None else []
+        if self.tab_name == "charts":
+            tab = of_charts if is_trained else []
         taken = {key for one in tab for key in one.key.split(",")}
-        verbs = [one for one in own if one.action in ("pause", "resume", "stop") and useful(one.action, row.state)]
-        asked = [one for one in own if one.action in ("evaluate", "fork", "learning") and one.key not in taken]
-        close = [one for one in own if one.action in ("close", "turn_tab(1)")]
+        verbs = [one for one in own if one.action in ("pause", "resume", "stop") and can_be_asked(one.action, row)]
+        of_tab = self.tab.owned if self.tab is not None else frozenset()
+        asked = [one for one in own if one.action in _asked_of(row) and one.key not in of_tab]
         general = [one for one in self.app.BINDINGS if isinstance(one, Binding) and one.show]
-        first = of_charts if self.tab_name == "charts" else tab
-        self.query_one(KeyLine).keys = [*close, *first, *verbs, *asked, *general]
+        # What leads on and what explains the rest are never left out.
+        leading = [one for one in (*own, *general) if one.action in ("close", "turn_tab(1)", "help")]
+        first = [one for one in leading if one.key not in taken]
+        rest = [one for one in general if one not in leading]
+        self.query_one(KeyLine).keys = [*first, *tab, *verbs, *asked, *rest]
+
+    def on_run_tab_keys_changed(self) -> None:
+        """Name the keys that matter now."""
+        row = self.board.row_of(self.run_id)
+        if row is not None:
+            self._show_keys(row)
 
     def action_move(self, delta: int) -> None:
         """Move the tab's cursor, or scroll it."""
         if self.tab is not None:
             self.tab.move(delta)
 
+    def action_benchmark(self) -> None:
+        """Open the laboratory of a benchmark, or measure the settings of this run, as in the list."""
+        main = self.dashboard.main_screen
+        if main is not None:
+            main.action_benchmark()
+
     def action_close(self) -> None:
         """Take the reading cursor away, or go back to the runs."""
         if self.tab_name != "charts" or not self.drop_cursor():
             self.dismiss()
+
+
+def _asked_of(row: "RunRow") -> Sequence[str]:
+    """What is worth asking of a run of its kind."""
+    if row.run.kind == "benchmark":
+        return ("benchmark",)
+    return ("evaluate", "fork", "learning") if row.run.kind in TRAINED_KINDS else ("learning",)

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from simclr_tui.theme import MUTED
-from simclr_tui.widgets.key_line import KeyLine
+from simclr_tui.widgets.key_line import KeyLine, window_keys
 
 
 class SweepScreen(ModalScreen[bool]):
@@ -46,7 +46,7 @@ class SweepScreen(ModalScreen[bool]):
     def on_mount(self) -> None:
         """Name the window."""
         self.query_one("#dialog").border_title = f"Put {len(self._names)} runs in line, in this order?"
-        self.query_one(KeyLine).keys = [b for b in self.BINDINGS if isinstance(b, Binding) and b.show]
+        self.query_one(KeyLine).keys = window_keys(self.BINDINGS)
 
     def action_answer(self, is_sure: bool) -> None:
         """Close with an answer."""

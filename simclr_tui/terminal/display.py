@@ -1,5 +1,7 @@
 """Sends the terminal what differs from what it shows, and no more than it can take."""
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -10,14 +12,20 @@ from textual.app import App
 from textual.screen import Screen
 from textual.strip import Strip
 
-from simclr_tui.terminal.screen_cells import ScreenCells
+from simclr_tui.terminal.screen_cells import Change, ScreenCells
 
 if TYPE_CHECKING:
     from textual.events import Resize
     from textual.geometry import Offset
 
+    from simclr_tui.terminal.gallery import Gallery
+    from simclr_tui.terminal.graphics import Graphics
+
 _AGAIN_SECONDS = 0.02
 """After so long a terminal that was slow is looked at again."""
+
+_NEXT_SECONDS = 0.005
+"""Between two parts of a picture that is sent beside the text."""
 
 
 class ThriftyDisplay(App[str]):
@@ -34,6 +42,8 @@ class ThriftyDisplay(App[str]):
         self._is_waiting = False
         self._pointer: Offset | None = None
         self._shape = "default"
+        self._gallery: Gallery | None = None
+        self._window_cell: tuple[int, int] | None = None
 
     def on_resize(self, event: "Resize") -> None:
         """Whatever the terminal shows now is not what was written to it."""
@@ -42,6 +52,8 @@ class ThriftyDisplay(App[str]):
             self._cells = ScreenCells(size.width, size.height)
         else:
             self._cells.forget_shown()
+            self._forget_pictures()
+        self._resize_pictures(size.height)
         self._pointer = None
         self.call_after_refresh(self._send)
 
@@ -80,24 +92,36 @@ class ThriftyDisplay(App[str]):
         if self._driver is None or self.is_headless or not self._running or self._closed:
             return
         if self._is_behind:
-            if not self._is_waiting:
-                self._is_waiting = True
-                self.set_timer(_AGAIN_SECONDS, self._send_again)
-            return
-        changes = self._cells.changes()
-        pointer = self.screen.outer_size.clamp_offset(self.cursor_position)
-        if not changes and pointer == self._pointer:
+            self._send_later(_AGAIN_SECONDS)
             return
         pieces = [
-            Control.move_to(change.x, change.y).segment.text + Strip(change.segments).render(self.console)
-            for change in changes
+            Control.move_to(change.x, change.y).segment.text + self._written(change) for change in self._cells.changes()
         ]
+        if self._gallery is not None:
+            if beside := self._gallery.due():
+                pieces.append(beside)
+            if self._gallery.is_due:
+                self._send_later(_NEXT_SECONDS)
+        pointer = self.screen.outer_size.clamp_offset(self.cursor_position)
+        if not pieces and pointer == self._pointer:
+            return
         self._pointer = pointer
         if self._sync_available:
             pieces = [SYNC_START, *pieces, Control.move_to(*pointer).segment.text, SYNC_END]
         else:
             pieces.append(Control.move_to(*pointer).segment.text)
         self._driver.write("".join(pieces))  # in one piece: the queue of the driver counts pieces
+
+    def _written(self, change: Change) -> str:
+        """A stretch of a line as the terminal takes it."""
+        if self._gallery is not None:
+            return self._gallery.written(change, self.console)
+        return Strip(change.segments).render(self.console)
+
+    def _send_later(self, seconds: float) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self.set_timer(seconds, self._send_again)
 
     @property
     def _is_behind(self) -> bool:
@@ -113,9 +137,44 @@ class ThriftyDisplay(App[str]):
     def redraw(self) -> None:
         """Send the whole screen once more; something else may have written to the terminal."""
         self._cells.forget_shown()
+        self._forget_pictures()
         self._pointer = None
         self._send()
 
     def _send_again(self) -> None:
         self._is_waiting = False
         self._send()
+
+    @property
+    def gallery(self) -> "Gallery | None":
+        """What shows pictures, where the terminal can."""
+        return self._gallery
+
+    def show_pictures(self, graphics: "Graphics") -> None:
+        """Send pictures from now on, as a terminal that can draw them wants them."""
+        from simclr_tui.terminal.gallery import make_gallery
+
+        self._window_cell = self._cell_of_window()
+        self._gallery = make_gallery(graphics, self._ask, self.size.height)
+
+    def _ask(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        async def ask() -> None:
+            then(await asyncio.to_thread(work))
+            self._send()
+
+        self.run_worker(ask(), group="pictures", exit_on_error=False)
+
+    def _forget_pictures(self) -> None:
+        if self._gallery is not None:
+            self._gallery.forget()
+
+    def _resize_pictures(self, height: int) -> None:
+        if self._gallery is not None:
+            cell = self._cell_of_window()
+            self._gallery.resize(height, cell if cell != self._window_cell else None)
+            self._window_cell = cell
+
+    def _cell_of_window(self) -> tuple[int, int] | None:
+        from simclr_tui.terminal.graphics import window_cell
+
+        return window_cell(getattr(self._driver, "fileno", -1))

@@ -1,13 +1,14 @@
 """Textual's driver for terminals of Unix, which also tells whether the terminal keeps up with what is written to it."""
 
 import threading
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
-from simclr_tui.terminal.sequences import AnswerFilter
+from simclr_tui.terminal.question import AnswerFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +58,26 @@ class PatientDriver(LinuxDriver):
     answers_are_awaited = False
     """The terminal was asked something and has not answered yet."""
 
+    came_before = ""
+    """What the terminal sent before the driver began to read: answers, and what a person typed."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Args: those of Textual's driver."""
         super().__init__(*arguments, **options)
         self._outgoing = Outgoing(self._file)  # type: ignore[arg-type]
         self._file = self._outgoing  # type: ignore[assignment]
-        if self.answers_are_awaited:
+        self._filter = AnswerFilter()
+        # The terminal was no raw one yet, so that enter came as the end of a line.
+        typed = self._filter.keep(self.came_before).replace("\n", "\r")
+        if self.answers_are_awaited or typed:
             # The driver makes its parser by this name and offers no other way to stand before it.
-            linux_driver.XTermParser = _FilteringParser  # type: ignore[attr-defined]
+            parser = partial(_FilteringParser, self._filter, [typed] if typed else [])
+            linux_driver.XTermParser = parser  # type: ignore[attr-defined, assignment]
+
+    @property
+    def answers(self) -> str:
+        """What the terminal has said of itself so far."""
+        return self._filter.answers
 
     @property
     def is_behind(self) -> bool:
@@ -74,13 +87,25 @@ class PatientDriver(LinuxDriver):
 
 
 class _FilteringParser(XTermParser):
-    """A parser that leaves the answers to our questions out."""
+    """A parser that leaves the answers to our questions out, and begins with what was typed before it."""
 
-    def __init__(self, debug: bool = False) -> None:
+    def __init__(self, answers: AnswerFilter, typed: list[str], debug: bool = False) -> None:
+        """Args: the filter, what was typed before, which is taken out of its list, and Textual's own."""
         super().__init__(debug)
-        self._filter = AnswerFilter()
+        self._filter, self._typed = answers, typed
 
     def feed(self, data: str) -> "Iterable[Message]":
         """Messages of what a person did. Nothing at all means the end, so that it is handed on as it is."""
-        kept = self._filter.keep(data)
+        kept = "".join((*self._taken(), self._filter.keep(data)))
         return super().feed(kept) if kept or not data else ()
+
+    def tick(self) -> "Iterable[Message]":
+        """Messages of what is due by now, at first those of what was typed before."""
+        for typed in self._taken():
+            yield from super().feed(typed)
+        yield from super().tick()
+
+    def _taken(self) -> list[str]:
+        typed = self._typed.copy()
+        self._typed.clear()
+        return typed

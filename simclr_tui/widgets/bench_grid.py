@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from simclr_tui.lab.grid import LEGEND, Grid, details
-from simclr_tui.theme import MUTED
+from simclr_tui.theme import MUTED, cursor_style
 
 if TYPE_CHECKING:
     from simclr_tui.lab.bench import Bench
@@ -79,8 +79,11 @@ class BenchGrid(Widget, can_focus=False):
             if number < self._first:
                 continue
             content = Content.assemble(*grid.line(line)).truncate(width, pad=True)
-            is_chosen = self._has_cursor and number == self.cursor
-            lines.append(content.stylize("on $primary 22%") if is_chosen else content)
+            if self._has_cursor and number == self.cursor:
+                theme = self.app.current_theme
+                # A bar that is reversed could not be seen any more.
+                content = content.stylize(cursor_style(theme), 0, width - grid.bar_cells if theme.ansi else None)
+            lines.append(content)
         return Content("\n").join(lines[: max(1, self.size.height)])
 
     def on_click(self, event: events.Click) -> None:

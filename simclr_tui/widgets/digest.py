@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from simclr_tui.keys import key
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.bench_grid import BenchGrid
 
@@ -58,7 +59,7 @@ class BenchDigest(Vertical):
         scale = f"\n{bench.scale_words}" if bench.scale_words else ""
         words.update(
             Content.assemble(
-                (f"{status_words(bench, state, time.time())} · b opens it\n", "bold"),
+                (f"{status_words(bench, state, time.time())} · {key('b', 'run.benchmark')} opens it\n", "bold"),
                 trouble,
                 bench.said,
                 (scale, MUTED),

@@ -9,11 +9,12 @@ from textual.widget import Widget
 from simclr_tui.charts.drawn import Drawn
 from simclr_tui.findings import Findings, Study
 from simclr_tui.format import count, percent
+from simclr_tui.keys import key
 from simclr_tui.model import setting
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part
 from trainer.evaluation.names import LAYERS
-from trainer.store.records import TRAINED_KINDS
+from trainer.store.records import IMPORTED, TRAINED_KINDS
 
 _PROTOCOLS = ("knn", "linear")
 _FIRST = ("h", "z", "logits", "untrained", "pixels", "g1", "g2")
@@ -62,9 +63,12 @@ def _no_evaluation(drawn: Sequence[Drawn]) -> str:
         return "no run is chosen"
     row = drawn[0].row
     if row.run.kind == "evaluate":
-        return "v shows what evaluations found" if row.state == "finished" else "nothing scored yet"
+        shown = f"{key('v', 'run.learning')} shows what evaluations found"
+        return shown if row.state == "finished" else "nothing scored yet"
+    if row.run.kind == IMPORTED:
+        return "the event files hold no weights to score"
     if row.state == "finished":
-        return "not evaluated; e does it"
+        return f"not evaluated; {key('e', 'run.evaluate')} does it"
     if row.run.kind in TRAINED_KINDS and setting(row, "evaluate_at_end", True):
-        return "no evaluation yet; it comes after the last epoch, or e makes one now"
+        return f"no evaluation yet; it comes after the last epoch, or {key('e', 'run.evaluate')} makes one now"
     return "no evaluation yet"

@@ -1,12 +1,14 @@
 """One setting of the form: its name, its value, and beside it what is allowed or what is wrong."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widgets import Input, Label, Select
 
@@ -22,6 +24,11 @@ class Choice(Select[str], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "show_overlay", "choose", id="form.choose", tooltip="Open the list of words")
     ]
+
+    def _watch_value(self, value: Any) -> None:
+        # A form that is closed while it still grows takes a list apart before it is whole.
+        with suppress(NoMatches):
+            super()._watch_value(value)
 
 
 class FieldRow(Horizontal):

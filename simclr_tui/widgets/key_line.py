@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.keys import REPLACED_KEYS, key_to_character
 from textual.reactive import reactive
@@ -47,6 +47,12 @@ class KeyLine(Widget):
         for start, end, binding in self._places():
             if start <= event.x < end:
                 await self.screen.run_action(binding.action)
+
+
+def window_keys(bindings: Sequence[BindingType]) -> list[Binding]:
+    """What a window names: what it is for, then how it is left, then the rest."""
+    first, *rest = [one for one in bindings if isinstance(one, Binding) and one.show]
+    return [first, *sorted(rest, key=lambda one: "escape" not in one.key)]
 
 
 def key_text(binding: Binding) -> str:

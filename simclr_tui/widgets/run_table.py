@@ -185,7 +185,7 @@ class RunTable(ScrollView, can_focus=False):
         told = base + _ink(self._style("faint")) if is_faint else base
         segments = [
             Segment("▸" if is_cursor else " ", base),
-            Segment(sign, base + _ink(self._style(f"run-{row.place % RUN_COLOURS}"))),
+            Segment(sign, base + _ink(self._style(f"run-{row.look % RUN_COLOURS}"))),
             Segment("*" if row.labels.is_pinned else " ", base + Style(bold=True)),
             *self._name_cell(line, name_width, told + Style(bold=is_cursor), base),
             self._health(row, base),

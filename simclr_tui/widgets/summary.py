@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from simclr_tui.charts.drawn import Drawn
 from simclr_tui.format import bar, count
+from simclr_tui.keys import key
 from simclr_tui.learning.verdict import learning_line
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words, status_line
@@ -51,7 +52,8 @@ class RunSummary(Widget):
         status = Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))
         learning = Content.assemble(*learning_line(one.row, one.curves, width))
         if one.row.run.kind == "benchmark":
-            learning = Content.assemble(("b opens the laboratory: trials, verdict, apply", "bold"))
+            opens = f"{key('b', 'run.benchmark')} opens the laboratory: trials, verdict, apply"
+            learning = Content.styled(opens, "bold")
         problem = Content.styled(self._problem(one, now), "$error")
         if len(self.drawn) > 1:
             rest = [problem or learning, self._legend()]

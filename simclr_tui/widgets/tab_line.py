@@ -13,7 +13,7 @@ from simclr_tui.words import Part
 
 
 class TabLine(Widget):
-    """Fits all names into 80 cells as long as they take no more together."""
+    """Where room is short, the names of the tabs that are not shown are cut, all to the same number of letters."""
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -31,17 +31,28 @@ class TabLine(Widget):
         super().__init__(id=id)
         self._labels = {name: f"{number} {words}" for number, (name, words) in enumerate(names.items(), start=1)}
 
+    def _shown(self) -> dict[str, str]:
+        """The labels as they fit."""
+        full = max(map(len, self._labels.values()))
+        for length in range(full, 0, -1):
+            shown = {
+                name: label if name == self.current else label[:length].rstrip() for name, label in self._labels.items()
+            }
+            if 1 + sum(len(label) + 1 for label in shown.values()) <= self.size.width:
+                break
+        return shown
+
     def render(self) -> Content:
         """The line."""
         parts: list[Part] = [" "]
-        for name, label in self._labels.items():
+        for name, label in self._shown().items():
             parts += [(label, "bold reverse" if name == self.current else MUTED), " "]
         return Content.assemble(*parts)
 
     def on_click(self, event: events.Click) -> None:
         """Choose what is under the mouse."""
         start = 1
-        for name, label in self._labels.items():
+        for name, label in self._shown().items():
             if start <= event.x < start + len(label):
                 self.post_message(self.Chosen(name))
             start += len(label) + 1

@@ -36,7 +36,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     """It stays full over checkpoints and the ends of epochs, and the log lies on it too."""
     runs = small_disk / "runs"
-    trainer = Trainer(runs, *options(epochs="12", keep_checkpoints="2"))
+    longer = {"epochs": "12", "keep_checkpoints": "2", "knn_every": "4", "validate_every": "4", "health_every": "0"}
+    trainer = Trainer(runs, *options(**longer))
     until(lambda: (runs / "runs.db").exists())
     store = RunStore.open(runs)
     until(lambda: bool(store.runs()) and bool(store.checkpoints(newest_run(runs))))
@@ -52,7 +53,7 @@ def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path) -> None:
     assert trainer.wait() == 0, trainer.said()
     assert "Traceback" not in trainer.said()
     calm = tmp_path / "calm"
-    calm_id = run_to_end(calm, *options(epochs="12", checkpoint_seconds="600"))
+    calm_id = run_to_end(calm, *options(**longer | {"checkpoint_seconds": "600"}))
     assert steps(runs, run_id) == steps(calm, calm_id)
     assert scores(runs, run_id) == scores(calm, calm_id)
     assert store.checkpoints(run_id)[0].reason == "final"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability.signalling import WAYS, faults
-from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, steps, until, workers
+from tests.reliability.trainers import UNSCORED, Trainer, newest_run, options, run_to_end, steps, until, workers
 from trainer import checkpoint, proc
 from trainer.config import PretrainConfig
 from trainer.evaluate_config import EvaluateConfig
@@ -75,7 +75,7 @@ def test_no_worker_outlives_a_trainer_that_was_killed(runs: Path, store: RunStor
 
 
 def test_of_many_trainers_of_one_run_exactly_one_trains(runs: Path, store: RunStore) -> None:
-    run_id = run_to_end(runs, *options(epochs="1"))
+    run_id = run_to_end(runs, *options(epochs="1", **UNSCORED))
     config = store.run(run_id).config
     other = store.create_run(kind="pretrain", name="contested", config=config)
     trainers = [Trainer(runs, "--run", other) for _ in range(6)]

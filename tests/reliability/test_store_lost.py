@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.__main__ import main as command
-from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, until, weights
+from tests.reliability.trainers import UNSCORED, Trainer, newest_run, options, run_to_end, until, weights
 from trainer import checkpoint
 from trainer.paths import checkpoint_dir, store_file
 from trainer.store import RunStore
@@ -15,8 +15,9 @@ from trainer.store import RunStore
 def test_a_trainer_whose_store_is_removed_says_so_and_the_run_is_rebuilt_and_ends_the_same(
     runs: Path, tmp_path: Path
 ) -> None:
-    line = options(epochs="40", health_every="0")
-    trainer = Trainer(runs, *line)
+    longer: dict[str, str | bool] = {**UNSCORED, "epochs": "20"}
+    rarely = ("--checkpoint-seconds", "600")
+    trainer = Trainer(runs, *options(**longer))
     until(lambda: store_file(runs).exists())
     store = RunStore.open(runs)
     until(lambda: bool(store.runs()))
@@ -29,8 +30,8 @@ def test_a_trainer_whose_store_is_removed_says_so_and_the_run_is_rebuilt_and_end
     assert "was removed, replaced or emptied while it was open" in trainer.said()
     assert "Traceback" not in trainer.said()
     assert command(["--runs-dir", str(runs), "doctor", "--rebuild"]) == 0
-    assert Trainer(runs, "--run", run_id).wait() == 0
+    assert Trainer(runs, "--run", run_id, *rarely).wait() == 0
     calm = tmp_path / "calm"
-    calm_id = run_to_end(calm, *line)
+    calm_id = run_to_end(calm, *options(**longer), *rarely)
     first, second = weights(runs, run_id), weights(calm, calm_id)
     assert all(bool((value == second[name]).all()) for name, value in first.items())

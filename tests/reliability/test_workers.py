@@ -6,14 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.reliability.trainers import Trainer, newest_run, options, run_to_end, scores, steps, until, weights, workers
+from tests.reliability.trainers import (
+    UNSCORED,
+    Trainer,
+    newest_run,
+    options,
+    run_to_end,
+    scores,
+    steps,
+    until,
+    weights,
+    workers,
+)
 from trainer import checkpoint
 from trainer.paths import checkpoint_dir
 from trainer.store import RunStore
 from trainer.store.records import Event
 
 WAYS = ("kornia", "torchvision")
-UNSCORED: dict[str, str | bool] = {"knn_every": "0", "validate_every": "0", "health_every": "0"}
 
 
 def line(augment: str) -> list[str]:

@@ -36,10 +36,15 @@ TINY = {
 }
 """24 steps in three epochs of 8, a checkpoint after each: seconds on one core."""
 
+UNSCORED: dict[str, str | bool] = {"knn_every": "0", "validate_every": "0", "health_every": "0"}
+"""For tests that look at steps and weights alone: scoring is half the time of such a run."""
+
 WAIT_SECONDS = 90
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["trainer.run", "trainer.pretrain", "trainer.evaluate", "trainer.benchmark.job"])
+_context.set_forkserver_preload(
+    ["trainer.run", "trainer.pretrain", "trainer.evaluate", "trainer.benchmark.job", "trainer.store.migrations"]
+)
 
 
 def options(**changes: str | bool) -> list[str]:

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+from tests.simclr_tui.made_once import made_once
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run
 from trainer.evaluation.names import AUGMENTATIONS
 from trainer.store.runs import RunStore
@@ -108,6 +109,7 @@ def put_health(store: RunStore, run_id: str, level: str, sentence: str, rule: st
     store.update_run(run_id, health=sentence, health_level=level, health_rule=rule)
 
 
+@made_once
 def add_studied_run(runs: Path) -> str:
     """A finished run that was looked at in every way, and a supervised one beside it; the id of the first."""
     store = RunStore.open(runs)

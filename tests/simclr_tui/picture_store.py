@@ -223,7 +223,7 @@ def put_sample(store: RunStore, sample: dict[str, Any]) -> None:
 def _checkpoints(store: RunStore, run_id: str, *steps: int) -> None:
     for step in steps:
         row = {"run_id": run_id, "step": step, "epoch": step // PER_EPOCH, "bytes": 138 << 20, "seconds": 0.3}
-        row |= {"path": f"{run_id}/checkpoints/step-{step}.pt", "sha256": "0" * 64, "reason": "time"}
+        row |= {"path": f"{run_id}/checkpoints/step-{step}.pt", "sha256": "0" * 64, "reason": "interval"}
         store.put_checkpoint(row | {"knn_top1": 0.7, "verified_at": time.time()})
 
 

@@ -13,6 +13,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 from rich.cells import cell_len
 
@@ -72,9 +73,12 @@ class Terminal:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            command = [sys.executable, "-m", "simclr_tui", "--runs-dir", str(runs), *words]
-            os.execve(sys.executable, command, dict(wanted))
+            command = self._program(runs, words)
+            os.execve(command[0], command, dict(wanted))
         self.exit_code: int | None = None
+
+    def _program(self, runs: Path, words: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "simclr_tui", "--runs-dir", str(runs), *words]
 
     def read(self, seconds: float, *, at_most: int = 1 << 20) -> bytes:
         """What it writes in a while."""
@@ -140,7 +144,7 @@ class Terminal:
             os.close(self._terminal)
             self._terminal = -1
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,15 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
 from simclr_tui.words import Part
+from tests.simclr_tui.made_once import made_once
 from trainer.config import PretrainConfig
 from trainer.presets import load_preset
 from trainer.start import new_pretrain_run
 from trainer.store.records import StepRow
 from trainer.store.runs import RunStore
+
+AT_EACH_SIZE = pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 36), marks=pytest.mark.screens)])
+"""The smaller terminal by default, where least fits; the larger one with the tests of the dashboard at length."""
 
 STEPS_PER_EPOCH = 23
 EPOCHS = 15
@@ -127,6 +132,7 @@ def evaluation_rows(run_id: str, step: int) -> list[dict[str, Any]]:
     ]
 
 
+@made_once
 def add_some_runs(runs: Path) -> dict[str, str]:
     """One run of every state that needs no live process; ids by name."""
     store = RunStore.open(runs)

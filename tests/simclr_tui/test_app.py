@@ -177,7 +177,7 @@ async def test_a_store_that_can_not_be_used_ends_the_dashboard_with_its_sentence
     assert "cannot be used as a run store" in app.return_value
 
 
-@pytest.mark.parametrize("theme", ["simclr-light", "ansi-dark", "dracula"])
+@pytest.mark.parametrize("theme", ["simclr-light", "ansi-dark", pytest.param("dracula", marks=pytest.mark.screens)])
 async def test_any_theme_will_do(theme: str, runs: Path, some_runs: dict[str, str]) -> None:
     app = DashboardApp(runs, select=some_runs["done"])
     async with app.run_test(size=(120, 36)) as pilot:
@@ -212,12 +212,15 @@ async def test_the_dashboard_grows_and_shrinks_with_its_terminal(runs: Path, som
 async def test_brackets_and_dollars_in_names_and_messages_are_text_and_not_markup(runs: Path) -> None:
     store = RunStore.open(runs)
     run_id = add_run(store, "[red]$x[/] \\[b]", steps=30, lifecycle="paused")
+    add_run(store, "other [/x]", steps=3, lifecycle="paused")
     store.event(run_id, "note", "[bold]a message[/bold] with $primary in it", level="warning")
     store.close()
-    app = DashboardApp(runs)
-    async with app.run_test(size=(120, 36)) as pilot:
+    app = DashboardApp(runs, select=run_id)
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await wait_for_text(pilot, "[red]$x[/]", "[bold]a message[/bold] with $primary")
-        await pilot.press("space", "p")
-        await wait_until(pilot, lambda: "is paused, so there is nothing to pause" in toasts(app))
+        await pilot.press("c")
+        await wait_for_text(pilot, "Compare [red]$x[/] \\[b] with", "other [/x]")
+        await pilot.press("escape", "space", "p")
+        await wait_for_text(pilot, "[red]$x[/] \\[b] is paused, so there")
         await pilot.press("n", "escape", "question_mark", "escape", "enter")
         await wait_for_text(pilot, "[red]$x[/]", "differs from preset demo: nothing")

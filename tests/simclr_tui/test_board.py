@@ -1,5 +1,6 @@
 """The state of the main screen."""
 
+import random
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from simclr_tui.board import Board
 from simclr_tui.model import RunRow, depths, table_order
 from simclr_tui.run_list.listing import ListView
 from simclr_tui.run_list.query import parse
+from tests.simclr_tui.row_support import row_of
+from trainer.state import STATES
 from trainer.store.reader import StoreReader
 from trainer.store.records import Labels
 
@@ -242,3 +245,63 @@ def test_five_thousand_runs_are_put_in_order_and_walked_through_at_once(view: Li
         assert len(board.drawn) == 12
         board.watched(100)
     assert time.thread_time() - begun < 3.0
+
+
+def test_a_cursor_whose_run_loses_or_gets_a_mark_that_the_filter_asks_for_goes_to_its_neighbour(board: Board) -> None:
+    board.set_filter("-is:marked")
+    board.move(1)
+    board.toggle_mark()
+    assert names(board) == ["waiting", "resting", "done"]
+    assert board.cursor is not None
+    assert board.cursor.run.name == "resting"
+    board.set_filter("is:marked")
+    assert board.cursor.run.name == "broken"
+
+
+def test_a_cursor_whose_run_grows_too_old_for_the_filter_goes_to_its_neighbour(
+    rows: list[RunRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    board = Board()
+    ages = (100.0, 170.0, 110.0, 105.0)
+    board.take_rows(
+        [replace(row, run=replace(row.run, created_at=now - age)) for row, age in zip(rows, ages, strict=True)]
+    )
+    board.set_filter("age<3m")
+    board.move(2)
+    assert board.cursor is not None
+    assert board.cursor.run.name == "resting"
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    assert names(board) == ["waiting", "broken", "done"]
+    assert board.cursor.run.name == "done"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_done_there_is_a_cursor_as_long_as_a_run_is_shown(seed: int) -> None:
+    rng = random.Random(seed)
+    every = [
+        row_of(f"run {n}", place=n, parent_run_id=rng.choice([None, f"run {rng.randrange(n + 1)}"]), parent_step=1)
+        for n in range(12)
+    ]
+    board = Board()
+    for _ in range(300):
+        deed = rng.randrange(7)
+        if deed == 0:
+            board.take_rows([replace(row, state=rng.choice(STATES)) for row in every if rng.random() < 0.8])
+        elif deed == 1:
+            board.set_filter(rng.choice(["", "is:marked", "-is:marked", "state:running", "run", "age<", "zzz", "1 -2"]))
+        elif deed == 2:
+            board.look(
+                replace(board.listed, sort=rng.choice([None, "run", "linear"]), group=rng.choice([None, "state"]))
+            )
+        elif deed == 3:
+            board.mark_all()
+        elif deed == 4:
+            board.move(rng.choice([-99, -1, 1, 5]))
+        else:
+            board.toggle_mark()
+        shown = [row.run.id for row in board.visible]
+        assert (board.cursor is None) == (not shown)
+        assert board.cursor is None or board.cursor.run.id in shown
+        assert board.marked <= {row.run.id for row in board.rows}
+        assert len(shown) == len(set(shown))

@@ -64,3 +64,23 @@ def test_every_colour_that_the_style_sheet_names_is_there_in_every_theme(theme: 
     if theme.ansi:
         own = {**grounds(theme), **theme.variables}
         assert all(colour.startswith("ansi_") for colour in own.values()), "only the terminal's own colours"
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
+def test_words_can_be_read_on_every_ground(theme: Theme) -> None:
+    ink = Color.parse(theme.foreground or "")
+    names = ("foreground", "primary", "secondary", "accent", "warning", "error", "success")
+    colours = {name: Color.parse(getattr(theme, name)) for name in names}
+    colours |= {name: Color.parse(colour) for name, colour in run_variables(dark=theme.dark).items()}
+    for ground in (
+        Color.parse(theme.background or ""),
+        Color.parse(theme.panel or ""),
+        Color.parse(theme.surface or ""),
+    ):
+        for name, colour in {**colours, "muted": ground.blend(ink, 0.6)}.items():
+            assert contrast(colour, ground) >= 4.5, (name, ground)
+    for name, thinned in grounds(theme).items():
+        base = Color.parse(theme.background or "")
+        named, _, part = thinned.partition(" ")
+        mixed = base.blend(Color.parse(named), float(part.rstrip("%")) / 100)
+        assert contrast(ink, mixed) >= 4.5, name

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -16,8 +16,9 @@ from trainer.config import PretrainConfig
 from trainer.data import load
 from trainer.device import prepare
 from trainer.loader import ViewLoader
-from trainer.parts import AUGMENTATION, COPY, HOST_AUGMENTATION
+from trainer.parts import AUGMENTATION, COPY, HOST_AUGMENTATION, unmeasured
 from trainer.randomness import permutation, uniforms
+from trainer.workers import WorkerPool
 
 COUNT, SIDE = 23, 16
 Make = Callable[..., ViewLoader]
@@ -167,10 +168,16 @@ def test_views_follow_the_definition_from_the_epoch_and_the_image_alone(images: 
 
 
 def test_every_image_is_seen_once_and_the_remainder_is_dropped_or_kept(images: Images, make_loader: Make) -> None:
-    for drop, sizes in ((True, [10] * 4), (False, [10] * 4 + [6])):
-        loader = make_loader(drop_last=drop)
+    for count, drop, sizes, trained_on in (
+        (COUNT, True, [10] * 4, 20),
+        (COUNT, False, [10] * 4 + [6], COUNT),
+        (20, True, [10] * 4, 20),
+        (20, False, [10] * 4, 20),
+    ):
+        loader = make_loader(source=Images(images.stored[:count]), drop_last=drop)
         assert [len(views) for views in all_views(loader, 1)] == sizes
         assert loader.steps_per_epoch() == len(sizes)
+        assert loader.images_per_epoch() == trained_on
 
 
 def test_the_two_views_of_an_image_differ(images: Images, make_loader: Make) -> None:
@@ -226,8 +233,9 @@ def test_each_image_comes_with_its_own_label_once_a_batch_however_many_views(
     order = permutation(42, 2, COUNT)
     for first in (0, 2):
         seen = []
-        for batch in loader.epoch(2, first_batch=first):
+        for number, batch in enumerate(loader.epoch(2, first_batch=first), start=first):
             assert batch.labels is not None
+            assert torch.equal(batch.labels, loader.indices(2, number))
             assert batch.labels.dtype == torch.int64
             assert torch.equal(numbers_of(loader.views(batch)), batch.labels.repeat(views))
             seen.append(batch.labels)
@@ -292,6 +300,52 @@ def test_validation_pairs_are_the_same_each_time_and_the_remainder_is_dropped(ma
     assert [len(views) for views in passes[0]] == [14] * 3
 
 
+def test_validation_pairs_are_drawn_for_validation_and_are_no_epochs(make_loader: Make) -> None:
+    order_N = permutation(42, "validation", COUNT)
+    uniforms_NVK = uniforms(42, "validation", COUNT, 2, UNIFORMS_PER_VIEW)
+    for number, batch in enumerate(make_loader().fixed_views(7, drop_last=True)):
+        assert batch.draws is not None
+        assert torch.equal(batch.draws, uniforms_NVK[order_N[7 * number : 7 * number + 7]])
+
+
+def test_a_batch_is_named_by_its_place_in_the_epoch_wherever_that_began(
+    make_loader: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told of a worker that is lost."""
+    loader, named = make_loader(), list[str]()
+    answers = WorkerPool.answers
+
+    def answers_and_names(
+        self: WorkerPool, requests: Sequence[object], where: Callable[[int], str]
+    ) -> Iterator[Tensor]:
+        named.extend(where(number) for number in range(len(requests)))
+        return answers(self, requests, where)
+
+    monkeypatch.setattr(WorkerPool, "answers", answers_and_names)
+    assert len(list(loader.epoch(2, first_batch=2))) == len(list(loader.fixed_views(11, drop_last=True))) == 2
+    epoch, validation = ("epoch 2, batch {} of 4", "validation, batch {} of 2")
+    assert named == [epoch.format(3), epoch.format(4), validation.format(1), validation.format(2)]
+
+
+def test_closing_ends_the_thread_that_draws_tables(make_loader: Make) -> None:
+    loader = make_loader(augment="fused", cache="vram")
+    assert loader._tables is not None
+    thread = loader._tables._thread
+    loader.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        thread.submit(int)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_memory_is_page_locked_for_a_cuda_device_only(images: Images, wanted: bool) -> None:
+    config = PretrainConfig(image_size=SIDE, batch_size=5, pin_memory=wanted)
+    cpu = prepare(device="cpu", threads=0)
+    for machine, is_pinned in ((cpu, False), (replace(cpu, device=torch.device("cuda")), wanted)):
+        loader = ViewLoader(images, config, machine, workers=2)
+        assert loader._pool is not None
+        assert loader._pool._pin_memory is is_pinned
+
+
 def test_where_the_remainder_is_kept_every_image_is_validated_on_once(make_loader: Make) -> None:
     loader = make_loader(labels=torch.arange(COUNT))
     batches = list(loader.fixed_views(7, drop_last=False))
@@ -323,6 +377,7 @@ def test_what_the_loader_itself_augments_is_told_as_its_own_part(make_loader: Ma
         loader.views(batch, partial(part, entered=of_step))
     by_loader = augment == "torchvision"
     assert of_loader == ([HOST_AUGMENTATION] * (COUNT // 5) if by_loader and not workers else [])
+    assert not workers or loader._answers.part is unmeasured, "a worker would fill a timer that nobody reads"
     assert of_step == ([COPY] if by_loader else [COPY, AUGMENTATION]) * (COUNT // 5)
     assert len(list(loader.fixed_views(7, drop_last=True))) == 3
     assert len(of_loader) in (0, COUNT // 5), "validation is none of the epoch's augmentation"

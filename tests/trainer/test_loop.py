@@ -304,8 +304,8 @@ def test_weights_that_overflowed_are_named_and_never_saved() -> None:
 def test_what_is_due_while_a_checkpoint_is_written_waits_and_leaves_the_keeper_alone(
     monkeypatch: pytest.MonkeyPatch, may_begin: bool
 ) -> None:
-    saved: list[str] = []
-    monkeypatch.setattr(loop, "_save", lambda _training, _state, _epoch, reason, *_: saved.append(reason))
+    saved: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(loop, "_save", lambda _training, _state, _epoch, reason, *score: saved.append((reason, *score)))
     monkeypatch.setattr(loop, "_measure", lambda *_: {"knn_top1": 0.5})
     monkeypatch.setattr(loop, "_insist", lambda *_: None)
     monkeypatch.setattr(loop, "_show_progress", lambda *_: None)
@@ -323,4 +323,4 @@ def test_what_is_due_while_a_checkpoint_is_written_waits_and_leaves_the_keeper_a
     state: Any = SimpleNamespace(step=3, clock=clock, guard=SimpleNamespace(has_tripped=False))
     loop._between_steps(training, state, 1)
     loop._close_epoch(training, state, 1)
-    assert saved == (["interval", "best"] if may_begin else [])
+    assert saved == ([("interval",), ("best", 0.5)] if may_begin else [])

@@ -403,3 +403,15 @@ def test_a_store_without_tables_has_version_0(runs: Path) -> None:
     reader = StoreReader.open(runs)
     assert reader.schema_version() == 0
     reader.close()
+
+
+def test_a_store_is_written_without_pandas_which_can_be_had_afterwards(tmp_path: Path) -> None:
+    """sqlite-utils would import it, where it is installed, in every trainer and every command."""
+    pytest.importorskip("pandas")
+    program = (
+        "import sys; from pathlib import Path; from trainer.store.runs import RunStore;"
+        "RunStore.open(Path(sys.argv[1])).close(); print(sorted(sys.modules.keys() & {'pandas', 'sqlite_utils'}));"
+        "import pandas; print(pandas.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["['sqlite_utils']", "pandas"], done.stderr

@@ -401,3 +401,11 @@ def _outcome(runs: Path, run_id: str, files: dict[str, bytes], rows: dict[str, i
         return "whole"
     finally:
         store.close()
+
+
+def test_among_very_many_runs_one_is_put_into_the_trash_without_reading_all(
+    store: RunStore, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StoreReader, "runs", lambda _: pytest.fail("every run was read"))
+    trash.put(store, run.id)
+    assert labels_of(store, run.id).trashed_at is not None

@@ -19,6 +19,7 @@ from trainer.errors import StoreError, StoreVersionError
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
 from trainer.store.frozen import read_only_address
 from trainer.store.guard import WriteGuard
+from trainer.store.hiding import without_pandas
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -78,10 +79,10 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
             another process has it open.
         StoreVersionError: it was made by a newer version.
     """
-    from sqlite_utils import Database
+    with without_pandas():
+        from sqlite_utils import Database
 
-    from trainer.store.migrations import migrate
-
+        from trainer.store.migrations import migrate
     _refuse_another_programs(path)
     kind = file_system_type(path)
     guard = WriteGuard(path, timeout_seconds=BUSY_TIMEOUT_SECONDS, is_shared_by_machines=is_network(kind))

@@ -44,6 +44,12 @@ def events_of_kinds(reader: StoreReader, run_id: str, kinds: Sequence[str], *, a
     )
 
 
+def evaluations_mark(reader: StoreReader, run_id: str) -> tuple[Any, ...]:
+    """What is another one once a run has other evaluations, of which there may be thousands. Reads only."""
+    query = "SELECT count(*), max(rowid), max(at) FROM evaluations WHERE run_id = ?"
+    return tuple(reader._rows(query, (run_id,))[0])
+
+
 def newest_metrics(reader: StoreReader, run_id: str) -> dict[str, tuple[int, float | None]]:
     """The last step and value of every series of `metrics` by its name. Reads only.
 

@@ -42,6 +42,11 @@ class KnownRuns:
         return [run for _, run in found.values()]
 
 
+def run_numbers(reader: StoreReader) -> dict[str, int]:
+    """As which of all runs each was made, from 0 and by its id; one that is deleted leaves a gap. Reads only."""
+    return {run_id: number - 1 for run_id, number in reader._rows("SELECT id, rowid FROM runs")}
+
+
 def _run(path: Path, names: list[str], row: tuple[Any, ...]) -> Run:
     try:
         return Run.from_row(dict(zip(names, row, strict=True)))  # type: ignore[arg-type]  # read as a Row is

@@ -40,20 +40,16 @@ def labels_of(reader: StoreReader, run_id: str) -> Labels:
 
 
 def _labels(rows: Iterable[sqlite3.Row]) -> Labels:
-    labels = Labels()
+    found: dict[str, list[sqlite3.Row]] = {}
     for row in rows:
-        key, text = row["key"], str(row["value"])
-        if key == TAG:
-            labels = replace(labels, tags=(*labels.tags, text))
-        elif key == NOTE:
-            labels = replace(labels, note=text)
-        elif key == TRASHED:
-            labels = replace(labels, trashed_at=float(row["at"] or 0))
-        else:
-            labels = replace(
-                labels, is_pinned=labels.is_pinned or key == PINNED, is_archived=labels.is_archived or key == ARCHIVED
-            )
-    return labels
+        found.setdefault(row["key"], []).append(row)
+    return Labels(
+        tags=tuple(str(row["value"]) for row in found.get(TAG, ())),
+        note=str(found[NOTE][-1]["value"]) if NOTE in found else "",
+        is_pinned=PINNED in found,
+        is_archived=ARCHIVED in found,
+        trashed_at=float(found[TRASHED][-1]["at"] or 0) if TRASHED in found else None,
+    )
 
 
 def write_labels(store: "RunStore", run_id: str, labels: Labels) -> None:

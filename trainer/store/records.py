@@ -22,6 +22,12 @@ LIFECYCLE = (
 TRAINED_KINDS = ("pretrain", "supervised")
 """Kinds of run (`runs.kind`) that have a PretrainConfig, checkpoints and an encoder to score."""
 
+IMPORTED = "imported"
+"""Kind of a run that was made of another program's event files: figures without settings, checkpoints or an end."""
+
+COMPARED_KINDS = (*TRAINED_KINDS, IMPORTED)
+"""Kinds of run that have curves of training, which can stand beside each other."""
+
 PIN_CHECKPOINT = "pin-checkpoint"
 """Key of the annotation that keeps a checkpoint; its value is the step."""
 

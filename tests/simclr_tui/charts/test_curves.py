@@ -13,6 +13,7 @@ from tests.simclr_tui.learning_store import put_checkpoint
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run, evaluation_rows, step_row
 from trainer.evaluate_config import EvaluateConfig
 from trainer.store.reader import StoreReader
+from trainer.store.records import Evaluation
 from trainer.store.runs import RunStore
 
 
@@ -144,3 +145,33 @@ def test_a_run_that_has_not_started_has_events_only(name: str, runs: Path, some_
     assert curves.events
     assert not any(curves.steps.values())
     assert not curves.epochs
+
+
+def test_evaluations_are_read_again_only_where_there_are_others(
+    runs: Path, some_runs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RunStore.open(runs)
+    run_id = some_runs["done"]
+    reader = CurveReader(run_id)
+    asked: list[str] = []
+    whole = StoreReader.evaluations
+
+    def evaluations(self: StoreReader, of: str) -> list[Evaluation]:
+        asked.append(of)
+        return whole(self, of)
+
+    monkeypatch.setattr(StoreReader, "evaluations", evaluations)
+
+    def scores() -> list[float | None]:
+        curves = reader.read_all(store, store.run(run_id), 100, charts=FIRST_CHARTS)
+        return [one.top1 for one in curves.evaluations]
+
+    assert scores() == scores() == [row["top1"] for row in evaluation_rows(run_id, 345)]
+    assert asked == [run_id]
+    store.put_evaluations(run_id, [evaluation_rows(run_id, 345)[0] | {"top1": 0.9}])
+    assert 0.9 in scores()
+    assert len(asked) == 2
+    store.connection.execute("DELETE FROM evaluations WHERE run_id = ?", (run_id,))
+    store.connection.commit()
+    assert scores() == []
+    store.close()

@@ -115,3 +115,18 @@ def test_steps_that_were_not_finite_are_left_out_and_what_follows_is_read(runs: 
         reader.read(store, 1000, NAMES)
     assert [p.first for p in reader.whole["loss"]] == [s for s in range(1, 106) if s % 5]
     store.close()
+
+
+def test_rows_that_were_cut_off_are_shown_no_more_in_a_window_either(store: RunStore) -> None:
+    run_id = add_run(store, "cut", steps=600)
+    reader, window = StepReader(run_id), (280, 600)
+    reader.read(store, 100, NAMES, window)
+    assert reader.detail["loss"][-1].last_step == 600
+    for table, column, first in (("steps", "step", 500), ("buckets", "(bucket + 1) * size", 500)):
+        store.connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND {column} > ?", (run_id, first))
+    store.connection.commit()
+    reader.read(store, 100, NAMES, window)
+    whole, detail = fresh(store, run_id, 100, window)
+    assert {n: list(p) for n, p in reader.whole.items()} == whole
+    assert [p for p in reader.detail["loss"] if p.last_step > 500] == []
+    assert list(reader.detail["loss"]) == detail["loss"]

@@ -15,6 +15,7 @@ from simclr_tui.comfort.user_settings import NOTICE_KINDS, SettingsFileError, Us
 EVERYTHING = """
 theme = "simclr-light"
 poll_seconds = 2
+graphics = "sixel"
 [notices]
 bell = false
 on = ["failed", "warning"]
@@ -39,7 +40,7 @@ def test_without_a_file_everything_is_as_usual() -> None:
 def test_everything_that_a_file_says_is_taken(file: Path) -> None:
     file.write_text(EVERYTHING)
     found = read_settings()
-    assert (found.theme, found.poll_seconds) == ("simclr-light", 2.0)
+    assert (found.theme, found.poll_seconds, found.graphics) == ("simclr-light", 2.0, "sixel")
     assert (found.notices.bell, found.notices.desktop, found.notices.on) == (False, True, ("failed", "warning"))
     assert checked(found.keys) == {"run.pause": "P", "marked.pause": "ctrl+x,f4"}
 
@@ -51,6 +52,8 @@ WRONG = {
     "poll_seconds = 0": ("poll_seconds", "from 0.1 to 60"),
     "poll_seconds = true": ("poll_seconds", "from 0.1 to 60"),
     'poll_seconds = "1"': ("poll_seconds", "from 0.1 to 60"),
+    'graphics = "kity"': ("graphics", "do you mean kitty?"),
+    "graphics = 1": ("graphics", "1 (int) is none of auto, kitty, sixel, blocks"),
     "notices = true": ("notices", "begun by a line [notices]"),
     "[notices]\nbell = 1": ("notices.bell", "true or false"),
     '[notices]\nbel = "yes"': ("notices.bel", "do you mean bell?"),

@@ -1,5 +1,11 @@
-"""The commands, each in a process of its own: what they print, their exit codes and their sentences."""
+"""The commands: what they print, their exit codes and their sentences.
 
+Most are given in this process, by the function that the program itself calls; those that start a trainer, become
+another program or meet a signal, a pipe or a terminal are in one of their own.
+"""
+
+import contextlib
+import io
 import json
 import os
 import pty
@@ -9,10 +15,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from simclr_tui.__main__ import main
 from simclr_tui.commands.starting import demo_command
 from tests.simclr_tui.learning_store import add_studied_run, put_checkpoint
 from tests.simclr_tui.support import Holder, add_run, evaluation_rows
@@ -33,11 +41,47 @@ from trainer.store.runs import RunStore
 COMMAND = [sys.executable, "-m", "simclr_tui"]
 
 
-def call(runs: Path, *words: str, first: bool = True) -> subprocess.CompletedProcess[str]:
-    """A command with its runs folder before or after the verb."""
+def command_line(runs: Path, words: Sequence[str], *, first: bool) -> list[str]:
+    """The words with the runs folder before or after the verb."""
     folder = ["--runs-dir", str(runs)]
-    line = [*folder, *words] if first else [*words, *folder]
-    return subprocess.run([*COMMAND, *line], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    return [*folder, *words] if first else [*words, *folder]
+
+
+def call(runs: Path, *words: str, first: bool = True) -> subprocess.CompletedProcess[str]:
+    """A command in this process, with no terminal: its exit code and what it printed."""
+    line = command_line(runs, words, first=first)
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        Path(os.devnull).open() as nothing,
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "stdin", nothing)
+        try:
+            code = main(line)
+        except SystemExit as ended:  # as --help ends
+            code = int(ended.code or 0)
+    printed = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return subprocess.CompletedProcess(line, code, *printed)
+
+
+def call_process(runs: Path, *words: str, first: bool = True) -> subprocess.CompletedProcess[str]:
+    """The same as a process of its own, which may start a trainer or become another program."""
+    line = [*COMMAND, *command_line(runs, words, first=first)]
+    return subprocess.run(line, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("show", "done"), ("ls", "--json"), ("show", "nobody"), ("launch", "--epochs", "0"), ("tag", "--help"), ()],
+)
+def test_a_command_is_the_same_in_a_process_of_its_own(
+    runs: Path, some_runs: dict[str, str], words: tuple[str, ...]
+) -> None:
+    here, there = call(runs, *words), call_process(runs, *words)
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+    assert here.stdout + here.stderr
 
 
 def sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -201,7 +245,7 @@ def test_evaluate_starts_a_job_of_its_own_and_prints_it_as_json(runs: Path, some
     store = RunStore.open(runs)
     put_checkpoint(store, some_runs["done"], 345)
     store.close()
-    done = call(runs, "evaluate", "done", "--what", "map", "--projection", "pca", "--threads", "1", "--json")
+    done = call_process(runs, "evaluate", "done", "--what", "map", "--projection", "pca", "--threads", "1", "--json")
     assert done.returncode == 0, done.stderr
     job = stored(runs, json.loads(done.stdout)["id"])
     config = json.loads(job.config)
@@ -214,12 +258,12 @@ def test_evaluate_starts_a_job_of_its_own_and_prints_it_as_json(runs: Path, some
 
 def test_preview_is_the_trainers_program_with_the_same_words(runs: Path, some_runs: dict[str, str]) -> None:
     for first in (True, False):
-        done = call(runs, "preview", "--help", first=first)
+        done = call_process(runs, "preview", "--help", first=first)
         assert (done.returncode, done.stderr) == (0, "")
         assert "--images" in done.stdout
         assert "--temperature" in done.stdout
-    assert "'imagenet'" in sentence(call(runs, "preview", "--preset", "imagenet"), 2)
-    assert "no run has the id or name 'nobody'" in sentence(call(runs, "preview", "--run", "nobody"), 2)
+    assert "'imagenet'" in sentence(call_process(runs, "preview", "--preset", "imagenet"), 2)
+    assert "no run has the id or name 'nobody'" in sentence(call_process(runs, "preview", "--run", "nobody"), 2)
     assert "preview" in call(runs, "--help").stdout
 
 
@@ -362,7 +406,7 @@ def test_a_reader_that_has_had_enough_causes_no_traceback(runs: Path) -> None:
 def test_launch_starts_a_run_in_the_background_that_can_be_paused_and_resumed(runs: Path) -> None:
     """The real trainer: launch, pause, resume, kill."""
     small = ("--limit-per-class", "20", "--limit-test-per-class", "10", "--epochs", "2000", "--batch-size", "64")
-    done = call(runs, "launch", "--preset", "demo", "--name", "real", "--threads", "1", *small, "--json")
+    done = call_process(runs, "launch", "--preset", "demo", "--name", "real", "--threads", "1", *small, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     run = stored(runs, "real")
@@ -372,7 +416,7 @@ def test_launch_starts_a_run_in_the_background_that_can_be_paused_and_resumed(ru
         assert call(runs, "pause", "real").stdout == "real is paused\n"
         paused_at = stored(runs, "real").step
         assert paused_at is not None
-        assert call(runs, "resume", "real", "--num-workers", "1").stdout.strip() == run.id
+        assert call_process(runs, "resume", "real", "--num-workers", "1").stdout.strip() == run.id
         assert json.loads(stored(runs, "real").config)["num_workers"] == 1
         wait_for_steps(runs, paused_at + 1)
         assert call(runs, "stop", run.id).stdout == "real is stopped\n"

@@ -18,6 +18,7 @@ from simclr_tui.compare.build import compare
 from simclr_tui.compare.picture import draw
 from simclr_tui.compare.reader import TotalsReader, read_sides
 from simclr_tui.model import Watched
+from simclr_tui.theme import run_variables
 from tests.simclr_tui.commands.test_commands import call
 from tests.simclr_tui.learning_store import label_rows, layer_rows, put_checkpoint
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run
@@ -108,6 +109,13 @@ def test_files_are_read_back_by_their_ending(
     assert printed(capsys, runs, "base", "warm", "--format", "csv") == (tmp_path / "out.csv").read_text()
 
 
+def test_a_name_in_letters_that_the_font_lacks_prints_no_warning(store: RunStore, tmp_path: Path) -> None:
+    runs = [store.run(add_run(store, name, steps=2)) for name in ("ありがとう", "_u$a$b")]
+    sides = read_sides(store, runs)
+    draw(sides, compare(sides), tmp_path / "out.png")
+    assert (tmp_path / "out.png").stat().st_size > 10_000
+
+
 def test_a_picture_is_written_as_svg_and_png(runs: Path, three: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "out.svg"
     assert call(runs, "compare", "base", "warm", "seeded", "--out", str(path)).returncode == 0
@@ -137,7 +145,8 @@ def test_a_picture_is_written_as_svg_and_png(runs: Path, three: dict[str, str], 
         assert len(colours) > 50
         assert max(colours)[1] == (255, 255, 255), "a light ground"
         found = {colour for _, colour in colours}
-        assert {(0, 0x72, 0xB2), (0xA8, 0x6E, 0)} <= found, "each run has its own colour"
+        own = [run_variables(dark=False)[f"run-{number}"] for number in (0, 1)]
+        assert {tuple(bytes.fromhex(colour[1:])) for colour in own} <= found, "each run has its own colour"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`doctor` as a person and a script meet it, in processes of its own, on healthy and on broken folders."""
+"""`doctor` as a person and a script meet it, on healthy and on broken folders."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.commands.doctoring import SIGNS
-from tests.simclr_tui.commands.test_commands import call, sentence
+from tests.simclr_tui.commands.test_commands import call, call_process, sentence
 from tests.simclr_tui.test_imports import HEAVY, run_python
 from tests.trainer.doctor.checkpoint_files import add_run_with_checkpoints, orphan
 from tests.trainer.test_manifest import flip_bit
@@ -238,7 +238,7 @@ def test_an_examination_does_not_import_torch_either(runs: Path) -> None:
 @pytest.mark.reliability
 @pytest.mark.timeout(400)
 def test_torture_on_this_machine(runs: Path) -> None:
-    done = call(runs, "doctor", "--torture", "--kills", "2", "--device", "cpu")
+    done = call_process(runs, "doctor", "--torture", "--kills", "2", "--device", "cpu")
     assert done.returncode == 0, done
     assert "2 kills, 0 differences" in done.stdout
     assert not runs.exists()

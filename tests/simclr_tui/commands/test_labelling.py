@@ -1,4 +1,4 @@
-"""`tag`, `note`, `pin`, `archive`, `rename`, `rm`, `restore` and `trash`, each command a process."""
+"""`tag`, `note`, `pin`, `archive`, `rename`, `rm`, `restore` and `trash`."""
 
 import json
 import os

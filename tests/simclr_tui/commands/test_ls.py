@@ -132,3 +132,13 @@ def test_a_mistake_is_a_sentence_and_the_code_of_wrong_usage(
     assert (code, said.out) == (2, "")
     assert sentence in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_note_of_several_lines_leaves_a_line_for_each_run(
+    runs: Path, some_runs: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(RunStore.open(runs)) as store:
+        write_labels(store, some_runs["waiting"], Labels(note="first line\nsecond\nthird"))
+    lines = listed(capsys, runs, "--columns", "id,name,note")
+    assert names(lines) == ["waiting", "broken", "resting", "done"]
+    assert lines[1].endswith("first line second third")

@@ -1,4 +1,4 @@
-"""`launch --queue`, `queue` and `resume --all`, each command a process, their trainers waiting for a device in use."""
+"""`launch --queue`, `queue` and `resume --all`, their trainers waiting for a device in use."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ import pytest
 
 from simclr_tui.__main__ import main
 from tests.processes import kill_all_of
-from tests.simclr_tui.commands.test_commands import call, sentence
+from tests.simclr_tui.commands.test_commands import call, call_process, sentence
 from tests.trainer.test_device_lock import Other, user
 from trainer import queue
 from trainer.config import PretrainConfig
@@ -51,7 +51,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def launch(runs: Path, store: RunStore, name: str) -> str:
     """A run that waits in line."""
-    done = call(runs, "launch", "--queue", "--name", name, *TINY, "--json")
+    done = call_process(runs, "launch", "--queue", "--name", name, *TINY, "--json")
     assert done.returncode == 0, done
     run_id = str(json.loads(done.stdout)["id"])
     until(lambda: store.run(run_id).lifecycle == "queued")
@@ -103,7 +103,7 @@ def test_a_waiting_run_is_sent_to_another_device_and_trains_there(
     runs: Path, store: RunStore, busy: Other, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with user(device_name("cuda:0", gpus())):
-        done = call(runs, "launch", "--queue", "--name", "a", *TINY, "--device", "cuda:0", "--json")
+        done = call_process(runs, "launch", "--queue", "--name", "a", *TINY, "--device", "cuda:0", "--json")
         a = str(json.loads(done.stdout)["id"])
         until(lambda: store.run(a).lifecycle == "queued")
         assert call(runs, "queue", "to", "a", "cpu").stdout == "a waits for the CPU now\n"
@@ -128,7 +128,7 @@ def test_a_waiting_run_is_paused_stopped_and_put_in_line_again(runs: Path, store
     a, b = launch(runs, store, "a"), launch(runs, store, "b")
     assert call(runs, "pause", "a").stdout == "a is paused\n"
     assert names(line(runs)) == ["b"]
-    assert call(runs, "resume", "a", "--queue").stdout == f"{a}\n"
+    assert call_process(runs, "resume", "a", "--queue").stdout == f"{a}\n"
     until(lambda: names(line(runs)) == ["b", "a"])
     assert call(runs, "stop", "b").stdout == "b is stopped\n"
     until(lambda: names(line(runs)) == ["a"])
@@ -182,7 +182,7 @@ def test_after_a_reboot_all_that_were_interrupted_come_back_those_in_line_in_the
     ended = [made(store, kind, kind) for kind in ("paused", "stopped", "failed", "finished")]
     assert names(line(runs)) == []
     assert "in line before they were interrupted: first, second; `simclr-tui resume" in call(runs, "queue").stdout
-    done = call(runs, "resume", "--all", "--json")
+    done = call_process(runs, "resume", "--all", "--json")
     assert done.returncode == 0, done
     assert [(one["id"], one["started"], one["reason"]) for one in json.loads(done.stdout)] == [
         (run_id, True, "") for run_id in (running, first, second, lost)

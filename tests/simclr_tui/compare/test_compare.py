@@ -151,6 +151,9 @@ def test_a_run_without_an_epoch_has_no_common_one_and_is_named() -> None:
     comparison = compare([make_side("a", epochs=epoch_rows(5)), make_side("fresh")])
     group = next(one for one in comparison.groups if one.title == "at the last common epoch")
     assert group.remark == "there is none yet: fresh has closed no epoch"
+    comparison = compare([make_side("a", epochs=epoch_rows(5)), make_side("b"), make_side("c")])
+    group = next(one for one in comparison.groups if one.title == "at the last common epoch")
+    assert group.remark == "there is none yet: b, c have closed no epoch"
     assert not group.lines
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -159,3 +160,21 @@ def test_a_files_name_is_judged_before_anything_is_written(tmp_path: object) -> 
     assert problem_of(f"{tmp_path}/x.doc") == "its ending says what is written: give .md, .csv, .json, .svg or .png"
     assert problem_of(" ").startswith("its ending")
     assert problem_of(f"{tmp_path}/none/x.md").startswith(f"there is no folder {tmp_path}/none")
+
+
+def test_names_of_runs_are_no_markdown_anywhere() -> None:
+    written = markdown(compare([make_side("*a*", epochs=epoch_rows(2)), make_side("`b`")]))
+    assert written.startswith("# \\*a\\* · \\`b\\`\n")
+    assert "there is none yet: \\`b\\` has closed no epoch" in written
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x.md", f"{'x' * 300}.md", f"{'x' * 300}/x.md"])
+def test_whatever_is_typed_as_a_files_name_is_judged(name: str) -> None:
+    assert problem_of(name)
+
+
+def test_a_proposed_name_is_one_that_a_file_can_have(tmp_path: Path) -> None:
+    name = proposed_name(compare([make_side("𝒶" * 60), make_side("𝒷" * 60)]))
+    assert name.startswith("comparison-𝒶𝒶𝒶")
+    assert name.endswith(".md")
+    (tmp_path / name).touch()

@@ -128,3 +128,26 @@ def test_a_name_that_somebody_else_changed_again_stays(store: RunStore, told: To
     change_labels(store, run_id, lambda labels: replace(labels, note="theirs"))
     told.actions.labels.undo()
     assert (store.run(run_id).name, labels_of(store, run_id)) == ("c", Labels(note="theirs"))
+
+
+def test_a_note_that_somebody_else_wrote_again_stays(store: RunStore, told: Told) -> None:
+    run_id = add_run(store, "a", lifecycle="paused")
+    write_labels(store, run_id, Labels(note="first"))
+    told.actions.labels.edit(run_id, name=None, add=["t"], remove=[], note="mine")
+    change_labels(store, run_id, lambda labels: replace(labels, note="theirs"))
+    told.actions.labels.undo()
+    assert labels_of(store, run_id) == Labels(note="theirs")
+
+
+def test_a_run_that_is_gone_keeps_no_other_from_its_tag(store: RunStore, told: Told) -> None:
+    run_id = add_run(store, "a", lifecycle="paused")
+    told.actions.labels.tag(["nowhere", run_id], ["new"], [])
+    assert labels_of(store, run_id).tags == ("new",)
+    assert told.said == [
+        "a is tagged +new; no run has the id 'nowhere'; `simclr-tui ls` lists them; u takes it back",
+    ]
+    told.actions.labels.undo()
+    assert labels_of(store, run_id).tags == ()
+    assert told.said[-1] == "taken back: the tags of a"
+    told.actions.labels.pin(["nowhere"], is_pinned=True)
+    assert told.said[-1].startswith("no run has the id 'nowhere'")

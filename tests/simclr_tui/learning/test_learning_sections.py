@@ -198,7 +198,7 @@ def test_files_are_links_to_their_paths(look: Look) -> None:
     assert str(path) in content.plain
     links = [span.style.link for span in content.spans if not isinstance(span.style, str) and span.style.link]
     assert path.as_uri() in links
-    assert files.digest(look).plain == "1 picture of 2 files"
+    assert files.digest(look).plain == "2 files, 1 picture"
 
 
 def test_every_empty_section_names_the_key_and_the_command(bare: Look, monkeypatch: pytest.MonkeyPatch) -> None:

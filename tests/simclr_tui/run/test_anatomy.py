@@ -15,7 +15,7 @@ from simclr_tui.commands.parser import parse
 from simclr_tui.commands.reading import show_run
 from simclr_tui.run.anatomy import EpochAnatomy
 from simclr_tui.widgets.step_chart import StepChart
-from tests.simclr_tui.support import STEPS_PER_EPOCH, screen_text, wait_for_text
+from tests.simclr_tui.support import AT_EACH_SIZE, STEPS_PER_EPOCH, screen_text, wait_for_text
 from trainer.errors import UsageError
 from trainer.parts import EPOCH_PARTS, STEP_PARTS
 from trainer.store.reader import StoreReader
@@ -206,7 +206,7 @@ def test_only_the_newest_epochs_are_read_and_one_that_is_replaced_is_read_again(
     reader.close()
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@AT_EACH_SIZE
 async def test_the_dashboard_shows_the_epoch_below_the_step_times(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simclr_tui.run.pictures import PictureError, Pixmap, fitting, half_blocks, make_pixmap, read_pixmap
+from simclr_tui.run.pictures import PictureError, fitting, half_blocks, make_pixmap, read_pixmap
+from simclr_tui.terminal.pixmap import Pixmap
 from trainer.store.records import Artifact
 
 
@@ -46,6 +47,11 @@ def test_a_picture_keeps_its_shape_as_a_cell_is_twice_as_high_as_wide(
     room: tuple[int, int], fits: tuple[int, int]
 ) -> None:
     assert fitting(Pixmap(100, 100, b""), *room) == fits
+
+
+def test_it_keeps_its_shape_in_cells_of_any_other_shape_too() -> None:
+    assert fitting(Pixmap(100, 100, b""), 80, 20, (10, 10)) == (20, 20)
+    assert fitting(Pixmap(200, 100, b""), 80, 20, (8, 16)) == (80, 20)
 
 
 def test_a_screenful_is_drawn_within_a_frame() -> None:

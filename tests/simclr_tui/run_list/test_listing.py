@@ -149,3 +149,16 @@ def test_a_view_is_remembered_and_what_this_version_does_not_know_of_it_is_left_
         assert (found.sort, found.group, found.filter) == (None, None, EVERYTHING)
     assert ListView.from_stored({"list.filter": "lr>"}).filter is EVERYTHING
     assert ListView.from_stored({}).columns == USUAL_COLUMNS
+
+
+def test_a_note_of_several_lines_is_one_line_of_a_cell_and_whole_for_a_filter() -> None:
+    row = row_of("a", note="first line\n\n  second\n")
+    assert column("note").cell(row, NOW) == "first line second"
+    assert column("note").cell(row_of("b"), NOW) == "–"
+    assert column("note").value(row, NOW) == "first line\n\n  second\n"
+
+
+@pytest.mark.parametrize("seconds", [59.0, 3599.0, 45_240.0, 86_399.0, 2_500_000.0])
+def test_a_length_of_time_has_room_in_its_column(seconds: float) -> None:
+    by = column("trained")
+    assert len(by.cell(row_of("a", trained_seconds=seconds), NOW)) <= by.width

@@ -53,6 +53,7 @@ def found(text: str, marked: frozenset[str] = frozenset()) -> list[str]:
         ("lr>1e-4", ["baseline", "sick-one"]),
         ("learning-rate<=1e-4", ["fork of it"]),
         ("learning_rate=5e-4", ["baseline", "sick-one"]),
+        ("learning_rate=0.0", []),
         ("batch_size:256,128", ["baseline", "fork of it"]),
         ("batch-size!=256", ["sick-one", "bench"]),
         ("augment:fus", ["sick-one"]),

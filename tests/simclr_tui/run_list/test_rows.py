@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simclr_tui.model import RunRow
+from simclr_tui.charts.drawn import Drawn
+from simclr_tui.compare.reader import read_sides
+from simclr_tui.model import Curves, RunRow
 from simclr_tui.run_list.rows import RowReader
 from tests.simclr_tui.support import Holder, add_run, add_some_runs, evaluation_rows, step_row
 from trainer.errors import StoreError
@@ -113,3 +115,21 @@ def test_a_damaged_row_is_told_as_everywhere(runs: Path, some_runs: dict[str, st
         connection.execute("UPDATE runs SET step = 'many' WHERE id = ?", (some_runs["done"],))
     with closing(StoreReader.open(runs)) as reader, pytest.raises(StoreError, match="is damaged"):
         read(RowReader(runs), reader)
+
+
+def test_colour_and_sign_of_a_run_stay_when_an_older_one_is_deleted(runs: Path, some_runs: dict[str, str]) -> None:
+    with closing(RunStore.open(runs)) as store, closing(StoreReader.open(runs)) as reader:
+        rows = RowReader(runs)
+
+        def looks() -> dict[str, tuple[str, str]]:
+            drawn = [Drawn(row, Curves(run_id=row.run.id)) for row in read(rows, reader)]
+            return {one.row.run.name: (one.sign, one.ink) for one in drawn}
+
+        before = looks()
+        assert len(set(before.values())) == 4
+        store.connection.execute("DELETE FROM runs WHERE id = ?", (some_runs["done"],))
+        store.connection.commit()
+        assert looks() == {name: look for name, look in before.items() if name != "done"}
+        others = [store.run(some_runs[name]) for name in ("resting", "broken")]
+        compared = {side.run.name: (side.drawn.sign, side.drawn.ink) for side in read_sides(store, others)}
+        assert compared == {name: before[name] for name in ("resting", "broken")}

@@ -17,13 +17,11 @@ from simclr_tui.screens.benchmark import BenchmarkScreen
 from simclr_tui.screens.benchmark_form import BenchmarkForm
 from simclr_tui.screens.main import MainScreen
 from tests.simclr_tui.bench_store import FAILED, add_benchmark
-from tests.simclr_tui.support import Holder, add_run, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, Holder, add_run, screen_text, toasts, wait_for_text, wait_until
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.store.records import TrialRow
 from trainer.store.runs import RunStore
-
-SIZES = [(120, 36), (80, 24)]
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ async def open_benchmark(pilot: Pilot[str], name: str) -> None:
     await wait_for_text(pilot, "images/s", "fastest")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_trials_failures_and_the_verdict_are_on_one_screen(runs: Path, grid: str, size: tuple[int, int]) -> None:
     app = DashboardApp(runs, select=grid)
     async with app.run_test(size=size) as pilot:
@@ -80,7 +78,7 @@ async def test_trials_failures_and_the_verdict_are_on_one_screen(runs: Path, gri
         await wait_until(pilot, lambda: isinstance(app.screen, MainScreen))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_seventeen_trials_can_be_looked_at_one_after_the_other(
     runs: Path, notes: str, size: tuple[int, int]
 ) -> None:
@@ -118,7 +116,7 @@ def _again(store: RunStore, row: TrialRow, **changes: Any) -> None:
     store.put_trial({name: getattr(row, name) for name in names} | changes)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_beside_the_list_stands_the_verdict_instead_of_empty_charts(
     runs: Path, grid: str, resting: str, size: tuple[int, int]
 ) -> None:

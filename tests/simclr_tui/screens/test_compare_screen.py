@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,15 @@ from simclr_tui.screens.pick import PickScreen
 from simclr_tui.widgets.chart import Chart
 from simclr_tui.widgets.compare_charts import small_multiples
 from tests.simclr_tui.learning_store import layer_rows, put_checkpoint
-from tests.simclr_tui.support import add_run, screen_text, step_row, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, add_run, screen_text, step_row, toasts, wait_for_text, wait_until
 from tests.trainer.test_totals import put
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.start import new_benchmark_run
+from trainer.store.labels import write_labels
+from trainer.store.records import Labels
 from trainer.store.runs import RunStore
 
 pytestmark = pytest.mark.screens
-
-SIZES = [(80, 24), (120, 36)]
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def names(screen: CompareScreen) -> list[str]:
     return [one.name for one in screen.comparison.headings]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_each_key_of_the_comparison_does_what_it_says(
     runs: Path, three: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -187,7 +189,7 @@ async def test_what_is_new_is_shown_while_the_comparison_is_open(
         await wait_until(pilot, lambda: screen.comparison is not None and "1 B" in str(screen.comparison.groups))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_twelve_runs_are_paged_with_the_first_one_always_there(
     runs: Path, store: RunStore, size: tuple[int, int]
 ) -> None:
@@ -293,3 +295,53 @@ def test_every_binding_has_an_id_of_its_own_and_a_tooltip() -> None:
     assert all(ids)
     assert len(set(ids)) == len(ids)
     assert all(binding.tooltip and len(binding.tooltip) <= 60 for binding in CompareScreen.BINDINGS)  # type: ignore[union-attr]
+
+
+async def test_a_comparison_of_which_nothing_is_left_says_so(
+    runs: Path, store: RunStore, three: dict[str, str]
+) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await open_comparison(pilot, [three["base"], three["seeded"]])
+        store.connection.execute("DELETE FROM runs")
+        store.connection.commit()
+        await wait_for_text(pilot, "none of these runs is left; esc goes back")
+
+
+async def test_a_files_name_that_can_not_be_one_is_said_as_it_is_typed(runs: Path, three: dict[str, str]) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await open_comparison(pilot, [three["base"], three["seeded"]])
+        await pilot.press("S")
+        screen.query_one("#save", Input).value = "~nobody-of-that-name/x.md"
+        await wait_for_text(pilot, "there is no folder")
+        screen.query_one("#save", Input).value = f"{'x' * 300}.md"
+        await wait_for_text(pilot, "it can't be the name of a file (File name too long)")
+
+
+async def test_of_very_many_marked_runs_the_key_says_at_once_that_they_are_too_many(
+    runs: Path, three: dict[str, str]
+) -> None:
+    """What is quadratic takes seconds here."""
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "base")
+        assert app.main_screen is not None
+        board = app.main_screen.board
+        row = board.rows[0]
+        board.take_rows([replace(row, run=replace(row.run, id=f"{n:010}"), place=n) for n in range(3000)])
+        board.mark_all()
+        began = time.thread_time()
+        app.main_screen.action_compare()
+        assert time.thread_time() - began < 0.5
+        await wait_until(pilot, lambda: "3000 runs are too many for a table" in toasts(app))
+
+
+async def test_runs_that_were_put_away_are_not_offered(runs: Path, store: RunStore, three: dict[str, str]) -> None:
+    write_labels(store, three["warm"], Labels(is_archived=True))
+    app = DashboardApp(runs, select=three["base"])
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "▸● base", "1 put away")
+        await pilot.press("c")
+        await wait_for_text(pilot, "Compare base with", "seeded  stopped")
+        assert "warm  paused" not in screen_text(app)

@@ -11,7 +11,7 @@ from simclr_tui.launch.wish import ANSWERS, Wish
 from simclr_tui.screens.evaluate import EvaluateScreen
 from simclr_tui.screens.main import MainScreen
 from tests.simclr_tui.learning_store import put_checkpoint
-from tests.simclr_tui.support import add_run, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, add_run, screen_text, toasts, wait_for_text, wait_until
 from trainer.evaluate_config import WAYS
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
@@ -42,7 +42,7 @@ async def open_window(pilot: Pilot[str]) -> None:
     await wait_for_text(pilot, "Evaluate subject", "‹ newest")
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@AT_EACH_SIZE
 async def test_every_way_has_a_line_that_says_what_it_answers(runs: Path, run_id: str, size: tuple[int, int]) -> None:
     app = DashboardApp(runs, select=run_id)
     async with app.run_test(size=size) as pilot:

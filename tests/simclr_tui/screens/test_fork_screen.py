@@ -9,7 +9,16 @@ from simclr_tui.app import DashboardApp
 from simclr_tui.launch.branch import Branch
 from simclr_tui.screens.fork import ForkScreen
 from simclr_tui.screens.main import MainScreen
-from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run, screen_text, step_row, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import (
+    AT_EACH_SIZE,
+    STEPS_PER_EPOCH,
+    add_run,
+    screen_text,
+    step_row,
+    toasts,
+    wait_for_text,
+    wait_until,
+)
 from tests.trainer.checkpoint_files import write_checkpoint
 from trainer.config import PretrainConfig
 from trainer.fork import new_fork_run
@@ -50,7 +59,7 @@ async def open_window(pilot: Pilot[str]) -> None:
     await wait_for_text(pilot, "Fork first", "newest (step 115)")
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@AT_EACH_SIZE
 async def test_it_says_what_the_fork_would_be_before_it_is_made(runs: Path, parent: Run, size: tuple[int, int]) -> None:
     app = DashboardApp(runs, select=parent.id)
     async with app.run_test(size=size) as pilot:
@@ -115,7 +124,7 @@ async def test_a_run_without_a_checkpoint_is_refused_at_once(runs: Path, some_ru
         assert isinstance(app.screen, MainScreen)
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@AT_EACH_SIZE
 async def test_a_child_stands_below_its_parent_and_continues_its_curve(
     runs: Path, parent: Run, child: Run, size: tuple[int, int]
 ) -> None:

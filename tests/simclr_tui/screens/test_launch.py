@@ -19,7 +19,7 @@ from simclr_tui.screens.pick import PickScreen
 from simclr_tui.screens.sweep import SweepScreen
 from simclr_tui.widgets.field_row import Choice, FieldRow
 from tests.processes import kill_all_of
-from tests.simclr_tui.commands.test_commands import call, sentence
+from tests.simclr_tui.commands.test_commands import call, call_process, sentence
 from tests.simclr_tui.screens.test_new_run import put
 from tests.simclr_tui.support import add_run, screen_text, toasts, wait_for_text, wait_until
 from tests.trainer.test_device_lock import user
@@ -295,7 +295,7 @@ def test_the_command_line_puts_a_sweep_in_line_in_its_order(runs: Path, busy: No
     looked = json.loads(call(runs, "launch", *words, "--dry-run", "--json").stdout)
     assert [run["name"] for run in looked["runs"]] == ["mine-lr-1e-3", "mine-lr-3e-4"]
     assert not runs.exists()
-    made = json.loads(call(runs, "launch", *words, "--queue", "--json").stdout)
+    made = json.loads(call_process(runs, "launch", *words, "--queue", "--json").stdout)
     found = stored(runs)
     assert [run["id"] for run in made["runs"]] == [run.id for run in found]
     assert made["tag"] == "sweep:mine"

@@ -12,7 +12,7 @@ from simclr_tui.screens.learning import LearningScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.widgets.map_plot import MapPlot
 from tests.simclr_tui.learning_store import add_studied_run, label_rows, layer_rows, put_health, put_map
-from tests.simclr_tui.support import add_run, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, add_run, screen_text, toasts, wait_for_text, wait_until
 from trainer.evaluate_config import EvaluateConfig
 from trainer.store.runs import RunStore
 
@@ -42,13 +42,13 @@ async def test_at_120_by_36_the_sections_say_what_they_found_beside_the_one_that
         rank = next(line for line in lines if "rank of z" in line)
         assert "94 of" in rank
         assert "▁" in rank
-        for words in ("z tells clearly less than h about 7", "60 images, t-SNE; 67 %", "1 picture of 2 files"):
+        for words in ("z tells clearly less than h about 7", "60 images, t-SNE; 67 %", "2 files, 1 picture"):
             assert any(words in line[:44] for line in lines), words
-        for key in ("[ section", "e evaluate", "s checkpoint", "esc back", "q quit"):
+        for key in ("] next section", "e evaluate", "s checkpoint", "esc back", "q quit"):
             assert key in lines[-1]
 
 
-@pytest.mark.parametrize("size", [LARGE, SMALL])
+@AT_EACH_SIZE
 async def test_every_section_is_one_key_away(runs: Path, size: tuple[int, int]) -> None:
     run_id = add_studied_run(runs)
     shown = {
@@ -147,7 +147,7 @@ async def test_a_map_in_letters_says_the_same_without_colour(runs: Path, monkeyp
         assert found == {"c", "a", "o"}
 
 
-@pytest.mark.parametrize("theme", ["simclr-light", "ansi-dark"])
+@pytest.mark.parametrize("theme", ["simclr-light", pytest.param("ansi-dark", marks=pytest.mark.screens)])
 async def test_any_theme_will_do(runs: Path, theme: str) -> None:
     run_id = add_studied_run(runs)
     app = DashboardApp(runs, select=run_id)

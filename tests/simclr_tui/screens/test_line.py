@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.words import turn_words
 from tests.simclr_tui.support import screen_text, toasts, wait_for_text, wait_until
 from tests.trainer.test_device_lock import user
+from trainer import devices
 from trainer.devices import Gpu, device_name, gpus
 from trainer.queue import device_setting, line
 from trainer.store.reader import StoreReader
@@ -153,3 +156,24 @@ def test_the_devices_that_there_are_to_choose_from() -> None:
 def test_a_turn_in_words() -> None:
     assert turn_words(Turn("the CPU", 2, is_held=False)) == "number 2 in line for the CPU"
     assert turn_words(Turn("the CPU", 1, is_held=True)).endswith("h releases it")
+
+
+async def test_a_driver_that_takes_its_time_holds_nothing_up(
+    runs: Path, app: DashboardApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def slow() -> list[Gpu]:
+        asked.append(threading.current_thread().name)
+        return []
+
+    monkeypatch.setattr(devices, "gpus", slow)
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        assert app.main_screen is not None
+        board = app.main_screen.board
+        board.take_rows([replace(row, turn=Turn("the CPU", 1, False)) for row in board.rows])
+        await pilot.press("W")
+        await wait_for_text(pilot, "Where resting waits", "● the CPU")
+    assert asked
+    assert threading.main_thread().name not in asked

@@ -21,7 +21,7 @@ from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.screens.run import RunScreen
 from tests.simclr_tui.learning_store import put_checkpoint
-from tests.simclr_tui.support import Holder, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, Holder, screen_text, toasts, wait_for_text, wait_until
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
 
@@ -176,7 +176,7 @@ async def test_what_a_stalled_run_needs_is_shown_to_its_end(runs: Path, some_run
             await wait_for_text(pilot, "stalled · epoch 9/15", f"kill -CONT {holder.process.pid}", "demo · shapes")
 
 
-@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+@AT_EACH_SIZE
 async def test_checkpoints_that_cannot_be_written_stand_beside_the_run_until_one_is(
     size: tuple[int, int], runs: Path, some_runs: dict[str, str]
 ) -> None:
@@ -195,7 +195,7 @@ async def test_checkpoints_that_cannot_be_written_stand_beside_the_run_until_one
     store.close()
 
 
-@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+@AT_EACH_SIZE
 async def test_where_bits_are_not_promised_it_is_said_and_so_is_the_last_replay(
     size: tuple[int, int], runs: Path, some_runs: dict[str, str]
 ) -> None:
@@ -266,9 +266,11 @@ def test_every_binding_has_an_id_of_its_own_and_a_tooltip(owner: type) -> None:
 
 async def test_help_lists_every_key_with_what_it_does(runs: Path) -> None:
     app = DashboardApp(runs)
-    async with app.run_test(size=(120, 500)) as pilot:
+    async with app.run_test(size=SIZE) as pilot:
         await wait_for_text(pilot, "no run yet")
         await pilot.press("question_mark")
+        await wait_for_text(pilot, "esc closes")
+        await pilot.resize_terminal(SIZE[0], 500)  # all of the list at once
         await wait_for_text(pilot, "esc closes", "Charts: the raw values are faint")
         text = screen_text(app)
         benchmarks = (BenchmarkScreen, BenchmarkForm, ApplyScreen)

@@ -1,10 +1,12 @@
 """The window to choose from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from simclr_tui.screens import pick
 from simclr_tui.screens.pick import Item, PickScreen
@@ -17,9 +19,9 @@ ITEMS = [Item("loss", "loss"), Item("lr", "learning rate", "of a step"), Item("k
 class PickApp(App[None]):
     CSS_PATH = Path(pick.__file__).parent.parent / "app.tcss"
 
-    def __init__(self, *, many: bool, chosen: list[str]) -> None:
+    def __init__(self, *, many: bool, chosen: list[str], items: Sequence[Item] = ITEMS) -> None:
         super().__init__()
-        self.pick = PickScreen("columns", ITEMS, chosen, many=many)
+        self.pick = PickScreen("columns", items, chosen, many=many)
         self.answers: list[list[str] | None] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -66,6 +68,19 @@ async def test_a_search_that_matches_nothing_takes_nothing() -> None:
         assert app.answers == []
         await leave(pilot)
     assert app.answers == [None]
+
+
+async def test_of_very_many_lines_the_first_are_listed_and_the_others_counted_until_they_are_searched() -> None:
+    app = PickApp(many=True, chosen=["run-700"], items=[Item(f"run-{n}", f"run {n}") for n in range(1200)])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_for_text(pilot, " 1 run 700", "run 0", "1,100 more; type to find them")
+        assert app.pick.query_one(OptionList).option_count == 100
+        await pilot.press(*"1100", "space")
+        await wait_for_text(pilot, " 2 run 1100")
+        assert "more; type" not in screen_text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+    assert app.answers == [["run-700", "run-1100"]]
 
 
 async def leave(pilot: Pilot[None]) -> None:

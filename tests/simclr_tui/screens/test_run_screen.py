@@ -19,7 +19,7 @@ from simclr_tui.screens.run import TABS, RunScreen
 from simclr_tui.widgets.picture import Picture
 from tests.simclr_tui.learning_store import add_studied_run, put_checkpoint, put_file
 from tests.simclr_tui.run.test_anatomy import put
-from tests.simclr_tui.support import Holder, add_run, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, Holder, add_run, screen_text, toasts, wait_for_text, wait_until
 from tests.trainer.doctor.checkpoint_files import add_run_with_checkpoints
 from trainer.paths import log_file, run_dir
 from trainer.store.reader import StoreReader
@@ -52,7 +52,7 @@ def frame_fits(app: DashboardApp, size: tuple[int, int]) -> bool:
     return (max(map(len, lines)), len(lines)) == size
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_numbers_and_tab_go_through_the_tabs_and_escape_goes_back(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -77,7 +77,7 @@ async def test_numbers_and_tab_go_through_the_tabs_and_escape_goes_back(
         await wait_for_text(pilot, "▸● done")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_charts_have_their_keys_and_the_runs_own_history(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -117,7 +117,7 @@ async def test_enter_without_a_run_names_the_key_that_makes_one(runs: Path) -> N
         await wait_until(pilot, lambda: "there is no run to show; n makes one" in toasts(app))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_the_epoch_that_is_chosen_is_shown_by_its_parts(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -147,7 +147,7 @@ async def test_a_run_without_epochs_says_why(runs: Path, some_runs: dict[str, st
         await wait_for_text(pilot, "no epoch has ended yet")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_learning_in_short_and_v_for_all_of_it(runs: Path, size: tuple[int, int]) -> None:
     run_id = add_studied_run(runs)
     app = DashboardApp(runs, select=run_id)
@@ -181,7 +181,7 @@ def verified(runs: Path, run_id: str) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_checkpoints_are_checked_pinned_and_exported(
     runs: Path, kept: str, tmp_path: Path, size: tuple[int, int]
 ) -> None:
@@ -191,7 +191,7 @@ async def test_checkpoints_are_checked_pinned_and_exported(
     app = DashboardApp(runs, select=kept)
     async with app.run_test(size=size) as pilot:
         await open_run(pilot, "kept", "4")
-        await wait_for_text(pilot, "5 checkpoints", "bytes right", "▲ not verified", "step 50: written for")
+        await wait_for_text(pilot, "5 checkpoints", "bytes right", "▲ not verified", "step 50: written as")
         await pilot.press("down", "c")
         await wait_until(pilot, lambda: "step 40 of kept read back right" in toasts(app))
         assert verified(runs, kept) == [40]
@@ -223,7 +223,7 @@ async def test_what_is_damaged_is_said(runs: Path, kept: str) -> None:
     app = DashboardApp(runs, select=kept)
     async with app.run_test(size=SIZES[0]) as pilot:
         await open_run(pilot, "kept", "4")
-        await wait_for_text(pilot, "step 50: written for")
+        await wait_for_text(pilot, "step 50: written as")
         await pilot.press("c")
         await wait_until(pilot, lambda: "damaged: step 50 of kept" in toasts(app))
         await wait_for_text(pilot, "▲ not verified")
@@ -233,7 +233,7 @@ async def test_evaluating_and_forking_begin_at_the_chosen_checkpoint(runs: Path,
     app = DashboardApp(runs, select=kept)
     async with app.run_test(size=SIZES[1]) as pilot:
         await open_run(pilot, "kept", "4")
-        await wait_for_text(pilot, "step 50: written for")
+        await wait_for_text(pilot, "step 50: written as")
         await pilot.press("down", "down", "e")
         await wait_until(pilot, lambda: isinstance(app.screen, EvaluateScreen))
         await wait_for_text(pilot, "step 30 (epoch 1)")
@@ -286,7 +286,7 @@ async def test_a_fork_is_put_in_line_by_its_own_key(runs: Path, kept: str, monke
     assert asked[0]["in_line"] is True
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_settings_show_differences_first_and_are_searched(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -313,7 +313,7 @@ async def test_settings_show_differences_first_and_are_searched(
         await wait_until(pilot, lambda: isinstance(app.screen, MainScreen))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_the_log_is_followed_searched_and_scrolled(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -350,7 +350,7 @@ async def test_a_log_that_is_not_there_is_said(runs: Path, some_runs: dict[str, 
         await wait_for_text(pilot, "there is no log.txt yet; a trainer that is started writes it")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_the_system_shows_the_runs_processes_and_only_while_it_is_open(
     runs: Path, some_runs: dict[str, str], size: tuple[int, int]
 ) -> None:
@@ -385,7 +385,7 @@ async def test_a_run_that_goes_while_its_screen_is_open_closes_it(runs: Path, so
         await wait_until(pilot, lambda: "is not in this store any more" in toasts(app))
 
 
-@pytest.mark.parametrize("size", SIZES)
+@AT_EACH_SIZE
 async def test_pictures_that_evaluations_drew_are_shown_as_half_blocks(
     runs: Path, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

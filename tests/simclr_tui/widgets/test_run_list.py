@@ -240,3 +240,46 @@ async def test_a_list_that_has_not_changed_is_not_drawn_again(runs: Path, some_r
         assert drawn == []
         app.main_screen.action_move(1)
         assert drawn
+
+
+async def test_a_setting_that_no_longer_differs_stays_a_column_when_columns_are_chosen_anew(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    app = DashboardApp(runs, select=some_runs["resting"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        assert app.main_screen is not None
+        app.main_screen._look(columns=("setting:batch_size", "state"))
+        await pilot.press("C")
+        await wait_for_text(pilot, "1 batch-size", "2 state")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: not isinstance(app.screen, PickScreen))
+        assert app.main_screen.board.listed.columns == ("setting:batch_size", "state")
+
+
+async def test_marking_where_there_is_nothing_to_mark_is_answered_and_takes_no_mark_away(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    app = DashboardApp(runs, select=some_runs["resting"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        await pilot.press("space", "slash", *"zzz", "enter")
+        await wait_for_text(pilot, "no run matches")
+        assert "r resumes it" not in screen_text(app), "it is said of the cursor's run, and there is none"
+        await pilot.press("M", "space")
+        await wait_until(pilot, lambda: "the list shows no run to mark" in toasts(app))
+        assert "there is no run to mark" in toasts(app)
+        assert app.main_screen is not None
+        assert app.main_screen.board.marked == {some_runs["resting"]}
+
+
+async def test_a_note_of_several_lines_takes_one_line_of_the_list(runs: Path, some_runs: dict[str, str]) -> None:
+    with closing(RunStore.open(runs)) as store:
+        write_labels(store, some_runs["resting"], Labels(note="first line\nsecond\nthird"))
+    app = DashboardApp(runs, select=some_runs["resting"])
+    async with app.run_test(size=SIZE) as pilot:
+        await wait_for_text(pilot, "▸■ resting")
+        assert app.main_screen is not None
+        app.main_screen._look(columns=("note",))
+        await wait_for_text(pilot, "first line second")
+        assert len(screen_text(app).splitlines()) == SIZE[1]

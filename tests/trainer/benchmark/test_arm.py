@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from trainer.job import Job
 from trainer.loader import Batch
 from trainer.parts import Part, unmeasured
 from trainer.report import make_reporter
+from trainer.schedule import learning_rate
 from trainer.step import TrainState
 from trainer.store import RunStore
 from trainer.timing import DeviceClock
@@ -63,6 +65,57 @@ def test_what_is_kept_is_let_go(arms: Arms) -> None:
     arms.drop(first.machine)
     assert not arms.holds_more_than(replace(BASE, optimizer="sgd"))
     assert arms.make(BASE).state is not first.state
+
+
+def test_of_captured_steps_those_that_were_used_last_are_kept(arms: Arms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_module, "_has_own_network", lambda *_: True)
+    monkeypatch.setattr(arm_module, "_MOST_KEPT", 2)
+    made = [arms.make(replace(BASE, projection_size=size)) for size in (4, 5, 6)]
+    assert len({id(arm.state) for arm in made}) == 3
+    first, second, third = made
+    for arm, own_bytes in ((first, 100), (second, 20)):
+        arms.keep(arm)
+        arm.own_bytes = own_bytes
+    assert (arms.bytes_beside(first), arms.bytes_beside(second), arms.bytes_beside(third)) == (20, 100, 120)
+    assert arms.kept(first.config) is first
+    arms.keep(third)
+    assert [arms.kept(arm.config) for arm in made] == [first, None, third]
+
+
+def test_an_arm_that_is_taken_up_again_finds_the_process_as_it_needs_it(
+    arms: Arms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm_module, "_has_own_network", lambda *_: True)
+    arm = arms.make(replace(BASE, deterministic="yes"))
+    arms.keep(arm)
+    arms.make(replace(BASE, deterministic="no"))
+    assert not torch.are_deterministic_algorithms_enabled()
+    try:
+        assert arms.kept(arm.config) is arm
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        prepare(device="cpu", threads=1)
+
+
+def test_of_networks_that_trials_share_those_that_were_made_last_are_kept(
+    arms: Arms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arm_module, "_MOST_KEPT", 1)
+    first = arms.make(BASE)
+    second = arms.make(replace(BASE, optimizer="sgd"))
+    assert arms.make(replace(BASE, optimizer="sgd", batch_size=8)).state is second.state
+    assert arms.make(BASE).state is not first.state
+
+
+def test_the_rate_is_one_of_the_first_epoch_however_long_it_is_measured(arms: Arms) -> None:
+    config = replace(BASE, schedule="step")
+    arm, rates = arms.make(config), list[float]()
+    arm.stepper = SimpleNamespace(take=lambda _, lr: rates.append(lr))
+    for batch in [next(arm.loader.epoch(1))] * 12:
+        arm.take(batch)
+    epoch = [learning_rate(step, 5, config) for step in range(1, 6)]
+    assert len(set(epoch)) == 5
+    assert rates == [*epoch, *epoch, *epoch[:2]]
 
 
 def loader(job: Job, steps: int, **changes: Any) -> ShortLoader:

@@ -10,7 +10,7 @@ import torch
 from trainer.benchmark import images
 from trainer.benchmark.images import Images
 from trainer.config import PretrainConfig
-from trainer.control import Control
+from trainer.control import Control, EndRequested, Intent
 from trainer.data import Dataset, load
 from trainer.data.split import TensorImages
 from trainer.errors import ConfigError
@@ -65,3 +65,29 @@ def test_without_shared_memory_only_the_trials_with_workers_are_refused(
     with pytest.raises(ConfigError, match=r"--cache: ram needs .* of shared memory"):
         held.of(BASE)
     assert held.of(replace(BASE, cache="vram")).images is alone
+
+
+def test_the_images_of_a_method_that_holds_some_out_are_others(job: Job) -> None:
+    held = Images(job)
+    config = replace(BASE, cache="ram", hold_out=0.25)
+    assert len(held.of(config)) == 40
+    assert len(held.of(replace(config, method="supcon"))) == 30
+    assert held.bytes_beside(config) == BYTES * 3 // 4
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_reading_them_into_memory_ends_where_the_run_is_asked_to_end(
+    job: Job, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    def full(_path: Path) -> Any:
+        return type("Usage", (), {"free": 2**40 if has_room else 0})
+
+    def end() -> None:
+        raise EndRequested(Intent.PAUSE)
+
+    held, config = Images(job), replace(BASE, cache="ram", num_workers=0)
+    assert len(held.of(replace(config, cache="none"))) == 40
+    monkeypatch.setattr("trainer.data.split.shutil.disk_usage", full)
+    monkeypatch.setattr(job.control, "check", end)
+    with pytest.raises(EndRequested):
+        held.of(config)

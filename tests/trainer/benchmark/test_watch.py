@@ -66,3 +66,25 @@ def test_a_card_that_does_not_tell_has_no_utilisation() -> None:
 def test_heat_and_faults_slow_a_device_and_its_power_limit_is_how_it_is(reasons: str, words: str | None) -> None:
     samples = [{"gpu_util": 90.0, "throttle_reasons": ""}, {"gpu_util": 90.0, "throttle_reasons": reasons}]
     assert seen(*samples).slowed == words
+
+
+def test_what_was_seen_once_slowed_the_device_though_it_recovered() -> None:
+    samples = [
+        {"throttle_reasons": "power brake"},
+        {"throttle_reasons": "thermal (software)"},
+        {"throttle_reasons": ""},
+    ]
+    assert seen(*samples).slowed == "the device was throttled: thermal (software), power brake"
+
+
+def test_a_sample_counts_for_as_long_as_it_stands() -> None:
+    watched = Watch(Given({}))
+    watched._samples = [(3.0, {"gpu_util": 90.0}), (1.0, {"gpu_util": 50.0}), (5.0, {"source": "nvml"})]
+    assert watched.utilisation == pytest.approx(80.0)
+
+
+def test_samples_stand_for_the_time_of_the_watch_and_no_longer() -> None:
+    begun = time.perf_counter()
+    watched = seen(*[{"gpu_util": 50.0}] * 20)
+    assert len(watched._samples) >= 20
+    assert sum(seconds for seconds, _ in watched._samples) <= time.perf_counter() - begun

@@ -160,7 +160,14 @@ def test_weights_do_not_depend_on_the_labels_of_test(store: RunStore, monkeypatc
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize(("epochs", "rows"), [(2, 0), (4, 1), (10, 3)])
+@pytest.mark.parametrize(
+    ("epochs", "rows"),
+    [
+        pytest.param(2, 0, marks=pytest.mark.reliability),
+        (4, 1),
+        pytest.param(10, 3, marks=pytest.mark.reliability),
+    ],
+)
 def test_an_interrupted_job_goes_on_with_the_parts_that_are_missing(
     store: RunStore, monkeypatch: pytest.MonkeyPatch, epochs: int, rows: int
 ) -> None:

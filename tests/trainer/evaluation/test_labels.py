@@ -262,7 +262,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Any, .
     return made
 
 
-@pytest.mark.parametrize("done", [2, 5])
+@pytest.mark.parametrize("done", [pytest.param(2, marks=pytest.mark.reliability), 5])
 def test_an_interrupted_job_goes_on_with_what_is_missing(
     store: RunStore, fits: list[Fit], uninterrupted: dict[tuple[Any, ...], tuple[Any, ...]], done: int
 ) -> None:

@@ -47,6 +47,8 @@ def test_a_cache_in_ram_needs_host_memory() -> None:
     reason = why_not(replace(BASE, cache="ram", num_workers=0), replace(ROOMY, host_free_bytes=2 * GIB))
     assert reason is not None
     assert "ram needs 3.0 GiB, and 2.0 GiB are free" in reason
+    assert why_not(replace(BASE, cache="ram"), replace(ROOMY, host_free_bytes=3 * GIB)) is None
+    assert why_not(replace(BASE, cache="ram"), replace(ROOMY, host_free_bytes=3 * GIB - 1)) is not None
 
 
 def test_a_cache_in_ram_needs_shared_memory_only_where_there_are_workers() -> None:
@@ -75,12 +77,20 @@ def test_workers_need_shared_memory_for_what_they_load_ahead() -> None:
 def test_views_made_by_workers_take_eight_times_the_memory_of_the_images() -> None:
     made = replace(BASE, augment="torchvision")
     assert batch_bytes(made, 3 * 96 * 96) == 8 * batch_bytes(BASE, 3 * 96 * 96)
+    assert batch_bytes(replace(made, views=3), 3 * 96 * 96) == 12 * batch_bytes(BASE, 3 * 96 * 96)
 
 
 def test_the_memory_of_a_larger_batch_lies_on_the_line_through_two_smaller_ones() -> None:
     steps = {batch: 3 * GIB + batch * 7 * 2**20 for batch in (64, 128, 256)}
     assert step_bytes(1024, steps) == 3 * GIB + 1024 * 7 * 2**20
     assert step_bytes(128, steps) == steps[128]
+
+
+def test_the_line_is_that_through_the_two_batches_that_are_nearest() -> None:
+    steps = {8: 1000, 64: 1560, 128: 3480}
+    assert step_bytes(256, steps) == 3480 + 128 * 30
+    assert step_bytes(4, steps) == 1000 - 4 * 10
+    assert step_bytes(2, {64: 100, 128: 10_000}) == 0
 
 
 def test_one_batch_alone_says_nothing_about_another() -> None:
@@ -94,11 +104,14 @@ def test_a_batch_that_the_device_cannot_hold_is_refused() -> None:
     assert reason is not None
     assert reason.startswith("--batch-size: 1024 would need about 129 GiB on the device, which has 80 GiB")
     assert why_not(replace(BASE, batch_size=512), ROOMY, steps) is None
+    assert why_not(replace(BASE, batch_size=1024), replace(ROOMY, device_total_bytes=135 * GIB), steps) is not None
+    assert why_not(replace(BASE, batch_size=1024), replace(ROOMY, device_total_bytes=136 * GIB), steps) is None
 
 
 def test_bytes_are_said_in_units_that_fit() -> None:
     assert binary(int(2.8 * GIB)) == "2.8 GiB"
     assert binary(61 * GIB) == "61 GiB"
+    assert binary(int(9.96 * GIB)) == "10 GiB"
     assert binary(28 * 2**20) == "28 MiB"
     assert binary(12) == "0.0 KiB"
     assert of_free(int(2.8 * GIB), 61 * GIB) == "2.8 of 61 GiB"

@@ -130,6 +130,13 @@ def test_a_round_that_has_begun_is_taken_to_its_end() -> None:
     assert EveryTrial([1, 2], 10, 70).next(begun, 70.0) == (2, 3)
 
 
+def test_rows_are_believed_where_they_tell_of_more_seconds_than_were_counted() -> None:
+    """A minute is used, and a round takes half of one."""
+    begun = play(EveryTrial([1, 2], 10), {1: 10.0, 2: 20.0}, turns=4)
+    assert EveryTrial([1, 2], 10, 89).next(begun, 1.0) is None
+    assert EveryTrial([1, 2], 10, 90).next(begun, 1.0) == (1, 3)
+
+
 def test_the_rest_is_what_is_then_taken() -> None:
     for plan in (EveryTrial([1, 2, 3], 4), EveryTrial([1, 2, 3], 40, 500)):
         begun = play(plan, turns=4)
@@ -162,6 +169,22 @@ def test_a_benchmark_that_was_short_of_time_says_how_much_it_would_have_taken(au
     found = play(schedule(replace(config, budget_minutes=minutes), trials))
     assert Counter(one.trial for one in found)[2] == ROUNDS
     assert seconds_for_a_verdict(config, trials, found) == pytest.approx(0, abs=0.2 * 60 * minutes)
+
+
+def test_a_verdict_takes_the_rounds_that_it_needs_though_a_person_asked_for_fewer() -> None:
+    trials = [trial(number, str(number)) for number in TRUTH]
+    rows = play(EveryTrial(list(TRUTH), 3))
+    needed, fewer, more = (
+        seconds_for_a_verdict(BenchmarkConfig(rounds=rounds), trials, rows) for rounds in (0, 4, ROUNDS + 1)
+    )
+    assert fewer == needed == pytest.approx((ROUNDS - 3) * sum(TRUTH.values()))
+    assert more > needed
+
+
+def test_auto_never_leaves_out_the_settings_that_it_is_told_to_compare_with() -> None:
+    trials = [trial(number, str(number)) for number in TRUTH]
+    rows = play(schedule(BenchmarkConfig(auto=True, budget_minutes=60), trials, current=16))
+    assert Counter(one.trial for one in rows)[16] == ROUNDS
 
 
 def test_auto_halves_within_its_budget() -> None:
@@ -252,6 +275,16 @@ def test_where_the_time_is_short_more_go_at_once_and_are_told_why() -> None:
     assert all(one.reason.endswith("and the time is short") for one in plan.dropped(rows))
 
 
+@pytest.mark.parametrize(("spare", "sizes"), [(0, [6, 4] + [3] * 8), (-1, [6] + [3] * 9)])
+def test_more_than_the_finalists_go_on_while_the_budget_has_a_second_left_for_them(
+    spare: int, sizes: list[int]
+) -> None:
+    """Six trials of ten seconds: a round of all of them, one of four, and eight of the finalists."""
+    truth = dict.fromkeys(range(1, 7), 10.0)
+    rows = play(Halving(list(truth), 10, 60 + 40 + 8 * 30 + spare), truth)
+    assert [len({one.trial for one in rows if one.round == round_}) for round_ in range(1, 11)] == sizes
+
+
 def test_a_trial_without_a_round_that_counts_is_not_left_out_for_it() -> None:
     def throttled(one: TrialRow) -> TrialRow:
         return dropped(one, "throttled") if (one.trial, one.round) == (2, 1) else one
@@ -268,6 +301,20 @@ def test_where_the_current_settings_fail_the_others_are_compared_with_the_fastes
     rows = play(plan, spoil=failing)
     assert Counter(one.trial for one in rows)[2] == ROUNDS
     assert "the time of the fastest" in plan.dropped(rows)[0].reason
+
+
+def test_the_fastest_that_stands_for_settings_that_failed_is_one_of_those_with_the_most_rounds() -> None:
+    truth = {1: 10.0, 2: 10.0, 3: 11.0, 4: 12.0, 5: 13.0, 6: 14.0, 7: 20.0}
+
+    def spoilt(one: TrialRow) -> TrialRow:
+        if one.trial == 1:
+            return replace(one, error="out of memory", images_per_second=None)
+        return dropped(one, "throttled") if (one.trial, one.round) == (7, 1) else one
+
+    plan = Halving(list(truth), 10)
+    last = plan.dropped(play(plan, truth, spoil=spoilt))[-1]
+    assert last.trial == 7
+    assert float(last.reason.split()[0]) == pytest.approx(2.0, abs=0.05)
 
 
 def test_a_trial_that_was_measured_late_is_not_sent_home_for_a_machine_that_gets_slower() -> None:

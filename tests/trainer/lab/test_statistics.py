@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from trainer.lab.statistics import (
+    Spread,
     comparisons,
     coverage,
     no_difference,
@@ -113,13 +114,18 @@ def test_too_few_rounds_give_no_interval() -> None:
 
 
 def test_rounds_that_one_trial_lacks_are_left_out() -> None:
-    values = dict.fromkeys(range(10), 2.0)
-    reference = {round_: 1.0 if round_ < 7 else 100.0 for round_ in range(10)}
-    for round_ in (7, 8, 9):
-        del values[round_]
+    values = {round_: 100.0 if round_ == 5 else 2.0 for round_ in range(10)}
+    reference = {round_: 1.0 if round_ not in (0, 3) else 100.0 for round_ in range(10)}
+    del values[0], values[3], reference[5]
     interval = ratio_interval(values, reference)
     assert interval is not None
     assert (interval.low, interval.high, interval.count) == (2, 2, 7)
+
+
+def test_times_that_are_all_the_same_are_no_difference() -> None:
+    same = ratio_interval(dict.fromkeys(range(10), 2.0), dict.fromkeys(range(10), 2.0))
+    assert same is not None
+    assert same.includes_one
 
 
 def test_the_other_way_round_the_ends_change_places() -> None:
@@ -145,3 +151,4 @@ def test_a_spread_has_the_quartiles_of_the_standard_library() -> None:
     assert (found.lower_quartile, found.median, found.upper_quartile) == pytest.approx((lower, median, upper))
     assert (found.low, found.high, found.count) == (1, 9, 6)
     assert spread([]) is None
+    assert spread([3.0]) == Spread(median=3.0, low=3.0, high=3.0, lower_quartile=3.0, upper_quartile=3.0, count=1)
