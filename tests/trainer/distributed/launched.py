@@ -18,9 +18,10 @@ WAIT_SECONDS = 120.0
 class Launched:
     """torchrun with so many ranks of a run; ends with everything it has started."""
 
-    def __init__(self, runs: Path, world: int, words: Sequence[str]) -> None:
-        """Args: the runs folder, how many ranks, and the trainer's words."""
+    def __init__(self, runs: Path, world: int, words: Sequence[str], *, restarts: int = 0) -> None:
+        """Args: the runs folder, how many ranks, the trainer's words, and how often torchrun may start them again."""
         torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={world}", f"--master-port={free_port()}"]
+        torchrun.append(f"--max-restarts={restarts}")
         command = [sys.executable, *torchrun, "-m", "trainer.run", "--headless", "--runs-dir", str(runs), *words]
         self._log = runs.parent / f"torchrun-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
@@ -44,6 +45,11 @@ class Launched:
         for process in psutil.Process(self._process.pid).children(recursive=True):
             if process.environ().get("RANK") == str(rank) and "trainer.watchdog" not in process.cmdline():
                 process.send_signal(signal.SIGKILL)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether torchrun has not ended."""
+        return self._process.poll() is None
 
     def terminate(self) -> None:
         """What a cluster sends before it takes the machine back."""

@@ -71,10 +71,10 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
     tmp_path: Path, launched: list[Launched]
 ) -> None:
     runs = tmp_path / "runs"
-    words = [*options(epochs="60"), "--resume-or-start", "long"]
+    words = [*options(epochs="100"), "--resume-or-start", "long"]
 
-    def begin(world: int) -> Launched:
-        launched.append(Launched(runs, world, words))
+    def begin(world: int, restarts: int = 0) -> Launched:
+        launched.append(Launched(runs, world, words, restarts=restarts))
         return launched[-1]
 
     def reached() -> int:
@@ -96,8 +96,12 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
         assert store.find("long").lifecycle == "interrupted", second.said
 
         killed_at = reached()
-        third = begin(2)
+        third = begin(2, restarts=1)
         until(lambda: reached() > killed_at + 10, third)
+        third.kill(1)
+        again_at = reached()
+        until(lambda: reached() > again_at + 10, third)
+        assert third.is_there, "torchrun has started all ranks again by itself"
         third.terminate()
         third.wait()
         run = store.find("long")
