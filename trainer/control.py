@@ -29,6 +29,7 @@ class Intent(Enum):
     TERMINATE = ("interrupted", "ended by SIGTERM with everything saved", ExitCode.SIGTERM)
     INTERRUPT = ("interrupted", "ended by SIGINT with everything saved", ExitCode.SIGINT)
     OUT_OF_TIME = ("interrupted", "ended by SIGXCPU, its limit of CPU time, with everything saved", ExitCode.SIGTERM)
+    RANK_LOST = ("interrupted", "ended by the loss of another rank with everything saved", ExitCode.TRY_AGAIN)
     REQUEUE = ("interrupted", "saved and ended by SIGUSR1, to be queued again", ExitCode.TRY_AGAIN)
 
     def __init__(self, lifecycle: str, message: str, exit_code: ExitCode) -> None:

@@ -18,6 +18,7 @@ import torch
 
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
+from trainer.ranks import ALONE, Ranks
 
 _PAGES_SECONDS = 60.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -97,10 +98,11 @@ def prepare(
     return machine
 
 
-def prepare_for(config: PretrainConfig) -> Machine:
-    """Settle the machine settings of a run, as `prepare` does."""
+def prepare_for(config: PretrainConfig, ranks: Ranks = ALONE) -> Machine:
+    """Settle the machine settings of a run, as `prepare` does; each of several ranks has a GPU of its own."""
+    on_cuda = config.device != "cpu" and torch.cuda.is_available()
     return prepare(
-        device=config.device,
+        device=config.device if ranks.is_alone or not on_cuda else f"cuda:{ranks.local_rank}",
         threads=config.threads,
         precision=config.precision,
         channels_last=config.channels_last,

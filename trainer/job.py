@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.control import Control
 from trainer.errors import StoreError
 from trainer.report import Reporter
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from trainer.group import Line
 
 INSIST_SECONDS = 5.0
 """From one try to write what must not be left out to the next."""
@@ -23,6 +27,8 @@ class Job:
     runs: Path
     control: Control
     reporter: Reporter
+    line: "Line | None" = None
+    """To the other ranks, where several train the run."""
 
     def event(self, kind: str, message: str, *, level: str = "info", step: int | None = None) -> None:
         """Say something and record it in the store, if that can be written: a full disk is no reason to fail here."""

@@ -25,6 +25,8 @@ from trainer.fused.views import FusedViews, by_image, make_fused_views
 from trainer.job import Job
 from trainer.parts import AUGMENTATION, COPY, HOST_AUGMENTATION, Part, unmeasured
 from trainer.randomness import permutation, uniforms
+from trainer.ranks import ALONE, Ranks
+from trainer.shares import share
 from trainer.workers import WorkerPool
 
 _FEWEST_TO_COMPARE = 4
@@ -87,9 +89,11 @@ class ViewLoader:
         workers: int,
         labels: Tensor | None = None,
         job: Job | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Args: what is loaded, the settings, the device, how many worker processes load it, the labels (N,) that
-        come along, and the job that is told when workers are lost."""
+        come along, the job that is told when workers are lost, and who else has a share of each batch."""
+        self._ranks = ranks
         self._labels = labels
         self._config = config
         self._machine = machine
@@ -232,8 +236,8 @@ class ViewLoader:
     ) -> Iterator[Batch]:
         """Args: which images, uniforms or the epoch's table by image, which batches, images of one, a name, and what
         times HOST_AUGMENTATION."""
-        size, has_table = size or self._config.batch_size, draws_NVK.shape[2] == COLUMNS
-        slices = [slice(k * size, (k + 1) * size) for k in range(first, count)]
+        has_table = draws_NVK.shape[2] == COLUMNS
+        slices = self._slices(first, count, size)
         batches: Iterator[Tensor]
         if self._pool is not None:
             if not self._workers:
@@ -248,6 +252,12 @@ class ViewLoader:
         for chosen, images in zip(slices, batches, strict=True):
             draws = draws_NVK if has_table else draws_NVK[order_N[chosen]]
             yield Batch(images, None if self._in_workers else draws, self._labels_of(labelled_N[chosen]))
+
+    def _slices(self, first: int, count: int, size: int) -> list[slice]:
+        """Where batches lie in their order; of an epoch's batches this rank's shares, where no size is named."""
+        of_epoch, size = not size, size or self._config.batch_size
+        whole = [slice(k * size, min((k + 1) * size, self.count)) for k in range(first, count)]
+        return [share(batch, self._ranks) for batch in whole] if of_epoch else whole
 
     def _request(self, indices_B: Tensor, uniforms_NVK: Tensor) -> _Request:
         drawn = self._draws(uniforms_NVK[indices_B]).numpy() if self._in_workers else None

@@ -9,6 +9,7 @@ from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
 from trainer.device import Machine, fingerprint, prepare_for
+from trainer.distributed.lead import lead
 from trainer.epoch_timer import EpochTimer
 from trainer.errors import CheckpointError, ConfigError, DataError, NonFiniteError
 from trainer.evaluate import evaluate_at_end
@@ -23,8 +24,10 @@ from trainer.memory import attempt, too_little
 from trainer.monitor import Monitor
 from trainer.nonfinite import BadStep
 from trainer.online import OnlineScores
+from trainer.ranks import ALONE, Ranks
 from trainer.recorder import Recorder
 from trainer.restore import restore
+from trainer.shares import check_shares
 from trainer.step import TrainState, new_state
 from trainer.stepper import EAGER, Stepper, check_mode, make_stepper
 from trainer.store.runs import RunStore
@@ -39,7 +42,7 @@ def pretrain(job: Job) -> None:
         TrainerError: something that a person can mend.
     """
     config = PretrainConfig.from_json(job.run.config)
-    machine = prepare_for(config)
+    machine = prepare_for(config, ranks_in(job))
     monitor = Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse)
     with monitor, closing(RunStore.open(job.runs)) as keepers_store:
         _refuse_another_kind_of_device(job, config, machine)
@@ -70,6 +73,11 @@ def pretrain(job: Job) -> None:
             training.health.judge(step=state.step)
 
 
+def ranks_in(job: Job) -> Ranks:
+    """Who this process is among those that train the run."""
+    return ALONE if job.line is None else job.line.ranks
+
+
 def _record_exactness(job: Job, machine: Machine, step: int, step_mode: str) -> Exactness:
     """Note what the run's bits rest on, and what of it changed at this resume.
 
@@ -79,11 +87,12 @@ def _record_exactness(job: Job, machine: Machine, step: int, step_mode: str) -> 
         step: the step that training goes on after.
         step_mode: how steps are run.
     """
-    run, now = job.run, fingerprint(machine, step_mode=step_mode)
+    run, now = job.run, fingerprint(machine, step_mode=step_mode) | {"ranks": ranks_in(job).world}
     stored_to = job.store.last_step(run.id)
     if run.fingerprint:
         before = Exactness.from_json(run.fingerprint)
         before.facts.setdefault("step_mode", EAGER)  # where none is recorded there was no other
+        before.facts.setdefault("ranks", 1)
         exactness = before.resumed(now, after=step, stored_to=stored_to)
     else:
         # A fork begins at its parent's step; what any other run with steps behind it ran on is not known.
@@ -167,12 +176,14 @@ def _build(
 def _ready_stepper(
     job: Job, config: PretrainConfig, machine: Machine, loader: ViewLoader, state: TrainState
 ) -> Stepper:
-    """The stepper, and whatever it has to say told once in the run.
+    """The stepper, and whatever it has to say told once in the run. Several ranks begin from the same weights here.
 
     Raises:
         ConfigError: steps can't be run as the settings ask for.
         TrainerError: a step needs more memory than there is.
     """
+    if job.line is not None:
+        return lead(job.line, state, loader, config, machine)
     told = {event.message for event in job.store.events(run_id=job.run.id) if event.kind == "step-mode"}
 
     def tell(kind: str, message: str, *, level: str = "info") -> None:
@@ -193,6 +204,8 @@ def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset, jo
         ConfigError: no batch can be made of the images, or the last one can't be learnt from.
     """
     count = len(dataset.pretrain)
+    ranks = ALONE if job is None else ranks_in(job)
+    check_shares(config, count, ranks)
     if config.drop_last and count < config.batch_size:
         raise ConfigError(
             "batch_size",
@@ -206,7 +219,8 @@ def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset, jo
             "it by one, or give --drop-last",
         )
     labels = dataset.pretrain.labels if config.is_supervised else None
-    return ViewLoader(dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels, job=job)
+    workers = config.num_workers
+    return ViewLoader(dataset.pretrain.images, config, machine, workers=workers, labels=labels, job=job, ranks=ranks)
 
 
 def _resume(job: Job, state: TrainState, keeper: CheckpointKeeper, dataset: Dataset, steps_per_epoch: int) -> None:

@@ -13,25 +13,27 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
 
 from trainer import supervise
 from trainer.config import PretrainConfig
-from trainer.control import Control, EndRequested, intent_of
+from trainer.control import Control, EndRequested, Intent, intent_of
 from trainer.device_lock import DeviceLock, let_go_of_all
 from trainer.devices import CPU
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
 from trainer.fork import new_fork_run
 from trainer.job import Job
-from trainer.options import OptionParser, add_settings, given
+from trainer.options import given
 from trainer.paths import make_runs_dir, runs_dir
-from trainer.presets import load_preset, preset_names
+from trainer.presets import load_preset
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
 from trainer.queue import device_setting
-from trainer.report import Reporter, duration, make_reporter
+from trainer.ranks import ranks_of
+from trainer.report import duration, make_reporter
+from trainer.run_options import run_parser
 from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
@@ -44,6 +46,9 @@ from trainer.turn import correct, take_device
 from trainer.watchdog import HANG_SECONDS
 from trainer.watched import Watched
 
+if TYPE_CHECKING:
+    from trainer.group import Line
+
 _BEGUN_AT = time.time()
 _JOBS = {
     "pretrain": "trainer.pretrain",
@@ -55,7 +60,26 @@ _JOBS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one trainer; its exit code (see trainer.errors)."""
-    options = _parser().parse_args(arguments)
+    options = run_parser().parse_args(arguments)
+    try:
+        ranks = ranks_of(os.environ)
+    except TrainerError as error:
+        _complain(str(error))
+        return error.exit_code
+    if ranks.is_alone:
+        return _run(options, None)
+    _prepare_environment()
+    # Imported here, since torch takes seconds and most runs have one process.
+    from trainer.distributed.follow import follow
+    from trainer.group import joined
+
+    if not ranks.leads:
+        return follow(ranks)
+    with joined(ranks) as line:
+        return _run(options, line)
+
+
+def _run(options: argparse.Namespace, line: "Line | None") -> int:
     signals = Signals(requeue=options.requeue)
     signals.listen()  # as early as can be: from here on a signal is answered with everything in order
     reporter = make_reporter(headless=options.headless)
@@ -73,7 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 store.update_run(run.id, restarts_left=options.restart)
             if not options.restart:
                 unattended = bool(options.resume_or_start)
-                return _hold(store, runs, run, reporter, signals, unattended=unattended, in_line=options.queue)
+                control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
+                job = Job(run, store, runs, control, reporter, line)
+                return _hold(job, unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
@@ -102,54 +128,6 @@ def _complain(sentence: str) -> None:
     """Say on stderr why nothing came of it; a terminal or disk that can't take it changes nothing."""
     with contextlib.suppress(OSError):
         print(f"trainer: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _parser() -> OptionParser:
-    parser = OptionParser(
-        prog="python -m trainer.run",
-        description="SimCLR pretraining and linear evaluation, with everything it does in the run store.",
-        epilog="Exit codes: 0 finished or stopped on request, 1 failed, 2 wrong usage or settings, 70 hung and ended "
-        "by its watchdog, 75 paused or could not start now, 130 and 143 ended by SIGINT and SIGTERM with everything "
-        "saved.",
-    )
-    run = parser.add_argument_group("Run")
-    run.add_argument(
-        "--requeue", action="store_true", help="let SIGUSR1 save and end with code 75, to be queued again, not go on"
-    )
-    run.add_argument("--queue", action="store_true", help="wait for the device behind other runs that wait for it")
-    run.add_argument(
-        "--restart",
-        type=supervise.restart_count,
-        metavar="N",
-        help="start the run again after a crash or a hang, at most so often [default what is left of an earlier one]",
-    )
-    run.add_argument("--headless", action="store_true", help="show progress on this terminal")
-    run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
-    run.add_argument(
-        "--preset",
-        metavar=f"{{{','.join(preset_names())}}}",
-        help="settings to begin with [default none: the tutorial's recipe]",
-    )
-    run.add_argument("--name", default="", metavar="NAME", help="what to call the run [default made from its settings]")
-    which = run.add_mutually_exclusive_group()
-    which.add_argument("--run", metavar="ID", help="go on with this run; it must exist")
-    which.add_argument(
-        "--resume-or-start", metavar="NAME", help="go on with this run if it exists, else start one of that name"
-    )
-    which.add_argument("--fork", metavar="RUN", help="make a child run that goes on from a checkpoint of this one")
-    run.add_argument(
-        "--step", type=int, default=0, metavar="N", help="of the checkpoint to fork from [default the newest]"
-    )
-    run.add_argument("--fresh-optimizer", action="store_true", help="fork with a new optimiser")
-    run.add_argument(
-        "--accept",
-        metavar="SETTING",
-        action="append",
-        default=[],
-        help="let this setting of a run that goes on change, although that changes its result; once for each",
-    )
-    add_settings(parser, PretrainConfig)
-    return parser
 
 
 def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
@@ -186,26 +164,24 @@ def _check_preset(run: Run, preset: str | None) -> None:
         raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
-def _hold(
-    store: RunStore, runs: Path, run: Run, reporter: Reporter, signals: Signals, *, unattended: bool, in_line: bool
-) -> int:
+def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     """Claim the run whose lock this process holds, and do its job."""
+    store, runs, run, control, reporter = job.store, job.runs, job.run, job.control, job.reporter
     if run.lifecycle == "finished":
         reporter.note(f"{run.name} is finished; there is nothing left to do")
         return ExitCode.FINISHED
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
     again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
     try:
-        device_lock = take_device(Job(run, store, runs, control, reporter), in_line=in_line)
+        device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:
-        return _give_way(Job(run, store, runs, control, reporter), end)
+        return _give_way(job, end)
     except Exception as error:
-        return _fail(Job(run, store, runs, control, reporter), error)
+        return _fail(job, error)
     how = "resumed" if again else "started"
     with only_evaluation(store, run):
         message = f"{how} as process {identity().pid} on {identity().host}"
@@ -215,7 +191,7 @@ def _hold(
     if warning is not None:
         store.event(run.id, "store", warning, level="warning")
         reporter.note(warning)
-    job = Job(store.run(run.id), store, runs, control, reporter)
+    job = replace(job, run=store.run(run.id))
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
     with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
         return _carry_out(job, device_lock)
@@ -241,6 +217,8 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
         if asked is not None and _is_lost_worker(error):  # a supervisor that ends a job may end its workers first
             control.end(asked, asked.unsaved)
             return asked.exit_code
+        if job.line is not None and _is_lost_rank(error):
+            return _give_way(job, EndRequested(asked or Intent.RANK_LOST, is_saved=False))
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
     reporter.close()
@@ -250,11 +228,18 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
     return ExitCode.FINISHED
 
 
-def _do(job: Job, device_lock: DeviceLock | None) -> None:
+def _prepare_environment() -> None:
+    """Set what libraries read once, when they start."""
     # cuBLAS reads this once, when CUDA starts; without it some of its kernels are not reproducible.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Threads that spin while they wait for each other make a step several times slower where cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def _do(job: Job, device_lock: DeviceLock | None) -> None:
+    if job.line is not None and job.run.kind not in TRAINED_KINDS:
+        raise UsageError(f"torchrun trains with several processes; {job.run.kind} with one: start it without torchrun")
+    _prepare_environment()
     # Imported here, since torch takes seconds and a claimed run should be seen at once.
     module = importlib.import_module(_JOBS[job.run.kind])
     job.control.check()
@@ -292,6 +277,11 @@ def _fail(job: Job, error: Exception) -> int:
 
 def _is_lost_worker(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "DataLoader" in str(error)
+
+
+def _is_lost_rank(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(name in text for name in ("gloo", "nccl", "connection"))
 
 
 def _translate(error: Exception) -> TrainerError | None:

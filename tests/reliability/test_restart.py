@@ -16,7 +16,7 @@ from trainer.errors import ExitCode
 from trainer.options import given
 from trainer.paths import checkpoint_dir
 from trainer.process import lock_holder
-from trainer.run import _parser
+from trainer.run_options import run_parser
 from trainer.start import new_pretrain_run, start_run
 from trainer.state import run_state
 from trainer.store import RunStore
@@ -36,7 +36,7 @@ def supervisors() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 def make(store: RunStore, **changes: str) -> str:
     """A run that was not started."""
-    config = PretrainConfig.from_values(given(_parser().parse_args(options(**changes)), PretrainConfig))
+    config = PretrainConfig.from_values(given(run_parser().parse_args(options(**changes)), PretrainConfig))
     return new_pretrain_run(store, config, name="killed")
 
 

@@ -27,6 +27,7 @@ from trainer.manifest import fault_of, read_manifest
 from trainer.paths import EMPTIED, checkpoint_dir, emptied_dir, log_file, run_dir
 from trainer.rebuild import rebuild
 from trainer.report import make_reporter
+from trainer.run_options import run_parser
 from trainer.start import new_evaluate_run, new_pretrain_run, restart, start_run
 from trainer.store import Run, RunStore, StoreReader
 from trainer.store.labels import change_labels, labels_of, write_labels
@@ -224,7 +225,7 @@ def test_an_evaluation_whose_run_went_into_the_trash_ends_with_code_2(store: Run
 
 def test_the_trainer_takes_the_run_of_a_name_that_is_not_in_the_trash(store: RunStore) -> None:
     older, newer = made(store, "same"), made(store, "same")
-    options = trainer_run._parser().parse_args(["--resume-or-start", "same"])
+    options = run_parser().parse_args(["--resume-or-start", "same"])
     assert trainer_run._find_or_make(store, options).id == newer.id
     trash.put(store, newer.id)
     assert trainer_run._find_or_make(store, options).id == older.id

@@ -1,0 +1,70 @@
+"""Runs that torchrun starts, for tests on a CPU."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+from tests.trainer.ranks import free_port
+
+WAIT_SECONDS = 120.0
+
+
+class Launched:
+    """torchrun with so many ranks of a run; ends with everything it has started."""
+
+    def __init__(self, runs: Path, world: int, words: Sequence[str], *, restarts: int = 0) -> None:
+        """Args: the runs folder, how many ranks, the trainer's words, and how often torchrun may start them again."""
+        torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={world}", f"--master-port={free_port()}"]
+        torchrun.append(f"--max-restarts={restarts}")
+        command = [sys.executable, *torchrun, "-m", "trainer.run", "--headless", "--runs-dir", str(runs), *words]
+        self._log = runs.parent / f"torchrun-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+    @property
+    def said(self) -> str:
+        """Everything that its processes printed."""
+        return self._log.read_text(errors="replace")
+
+    def wait(self) -> int:
+        """Wait for its end; torchrun's exit code, 0 where every rank ended with 0."""
+        try:
+            return self._process.wait(WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.close()
+            raise AssertionError(self.said) from None
+
+    def kill(self, rank: int) -> None:
+        """Kill one rank."""
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            if process.environ().get("RANK") == str(rank) and "trainer.watchdog" not in process.cmdline():
+                process.send_signal(signal.SIGKILL)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether torchrun has not ended."""
+        return self._process.poll() is None
+
+    def terminate(self) -> None:
+        """What a cluster sends before it takes the machine back."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """End all of it at once."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def until(condition: Callable[[], object], launched: Launched) -> None:
+    """Wait for something to be so."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, launched.said
+        time.sleep(0.05)

@@ -1,0 +1,118 @@
+"""Runs of several processes under torchrun: what a person sees is one run, as one process would have trained it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reliability.trainers import Trainer, options
+from tests.trainer.distributed.launched import Launched, until
+from trainer.store.runs import RunStore
+
+EPOCHS = 3
+STEPS = 24
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> Iterator[list[Launched]]:
+    """What was started, and is ended afterwards."""
+    made: list[Launched] = []
+    yield made
+    for one in made:
+        one.close()
+
+
+def rows(runs: Path, name: str) -> list[tuple[Any, ...]]:
+    """Step, loss and the figures beside it."""
+    with closing(RunStore.open(runs)) as store:
+        query = "SELECT step, loss, acc_top1, acc_mean_pos, grad_norm FROM steps WHERE run_id = ? ORDER BY step"
+        return [tuple(row) for row in store._rows(query, (store.find(name).id,))]
+
+
+def alone(runs: Path) -> list[tuple[Any, ...]]:
+    """The rows of one process with the same settings."""
+    assert Trainer(runs, *options(), "--name", "alone").wait() == 0
+    return rows(runs, "alone")
+
+
+def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[Launched]) -> None:
+    """float32: batch norm adds up in another order, so the first step is equal to 1e-5 and later ones drift apart."""
+    runs = tmp_path / "runs"
+    launched.append(Launched(runs, 2, [*options(), "--name", "two"]))
+    assert launched[0].wait() == 0, launched[0].said
+    found, expected = rows(runs, "two"), alone(runs)
+    assert [row[0] for row in found] == list(range(1, STEPS + 1)), "one rank writes, and writes each step once"
+    assert found[0] == pytest.approx(expected[0], rel=1e-3)
+    assert found[0][1] == pytest.approx(expected[0][1], rel=1e-6)
+    for mine, one in zip(found, expected, strict=True):
+        assert mine[1] == pytest.approx(one[1], rel=0.02)
+    with closing(RunStore.open(runs)) as store:
+        run = store.find("two")
+        assert (run.lifecycle, run.exactness) == ("finished", "promised")
+        assert len(store.epochs(run.id)) == EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10")],
+)
+def test_what_ranks_can_not_do_ends_all_of_them_with_a_sentence(
+    tmp_path: Path, launched: list[Launched], changes: dict[str, str], said: str
+) -> None:
+    launched.append(Launched(tmp_path / "runs", 2, options(**changes)))
+    assert launched[0].wait() != 0
+    assert said in launched[0].said
+
+
+@pytest.mark.reliability
+def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_of_them(
+    tmp_path: Path, launched: list[Launched]
+) -> None:
+    runs = tmp_path / "runs"
+    words = [*options(epochs="100"), "--resume-or-start", "long"]
+
+    def begin(world: int, restarts: int = 0) -> Launched:
+        launched.append(Launched(runs, world, words, restarts=restarts))
+        return launched[-1]
+
+    def reached() -> int:
+        return store.last_step(store.find("long").id)
+
+    first = begin(2)
+    until(lambda: (runs / "runs.db").exists(), first)
+    with closing(RunStore.open(runs)) as store:
+        until(lambda: store.runs() and reached() > 10, first)
+        store.request(store.find("long").id, "pause")
+        first.wait()
+        assert store.find("long").lifecycle == "paused", first.said
+        paused_at = reached()
+
+        second = begin(2)
+        until(lambda: reached() > paused_at + 10, second)
+        second.kill(1)
+        second.wait()
+        assert store.find("long").lifecycle == "interrupted", second.said
+
+        killed_at = reached()
+        third = begin(2, restarts=1)
+        until(lambda: reached() > killed_at + 10, third)
+        third.kill(1)
+        again_at = reached()
+        until(lambda: reached() > again_at + 10, third)
+        assert third.is_there, "torchrun has started all ranks again by itself"
+        third.terminate()
+        third.wait()
+        run = store.find("long")
+        assert run.lifecycle == "interrupted", third.said
+        assert "SIGTERM" in store.events(run_id=run.id)[-1].message
+        assert run.exactness == "promised"
+
+        ended_at = reached()
+        fourth = begin(1)
+        until(lambda: reached() > ended_at + 10, fourth)
+        assert "ranks 2 → 1" in (store.find("long").exactness or "")
+        store.request(run.id, "stop")
+        fourth.wait()
+        assert [row[0] for row in rows(runs, "long")] == list(range(1, reached() + 1))

@@ -1,0 +1,92 @@
+"""The group of ranks on PyTorch's own engine, and what its first rank tells the others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import IntEnum
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from trainer.ranks import Ranks
+
+_PATIENCE = timedelta(minutes=10)
+"""How long a rank waits for another one within a step."""
+_BETWEEN_STEPS = timedelta(days=7)
+"""How long the others wait for the first one, which evaluates, saves or waits for space meanwhile. Its death is noticed
+at once: gloo's connections end with it."""
+
+
+class Word(IntEnum):
+    """What the first rank tells the others to do next."""
+
+    END = 0
+    BEGIN = 1
+    """Hear which run it is, and get ready."""
+    STEP = 2
+    """Take the step after so many."""
+
+
+class Line:
+    """By which the first rank leads; the others hear what it says, in its order. Messages go over gloo, on the host."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        """Args: who this process is; the group is joined already."""
+        self.ranks = ranks
+        group = dist.new_group(backend="gloo", timeout=_BETWEEN_STEPS)
+        assert isinstance(group, dist.ProcessGroup), "every rank is a member"
+        self._group = group
+        self._is_open = True
+
+    def say(self, word: Word, number: int = 0) -> None:
+        """Tell all others a word and a number."""
+        dist.broadcast(torch.tensor([int(word), number]), 0, group=self._group)
+        self._is_open = word is not Word.END
+
+    def hear(self) -> tuple[Word, int]:
+        """What the first rank says next.
+
+        Raises:
+            RuntimeError: (of torch) it is not there any more.
+        """
+        told = torch.zeros(2, dtype=torch.int64)
+        dist.broadcast(told, 0, group=self._group)
+        return Word(int(told[0])), int(told[1])
+
+    def share(self, value: Any = None) -> Any:
+        """What the first rank has, on every rank; anything that can be pickled."""
+        box = [value]
+        dist.broadcast_object_list(box, 0, group=self._group)
+        return box[0]
+
+    def hear_all(self, text: str = "") -> list[str]:
+        """What each rank has to say, on every rank; nothing where all is well."""
+        said = [""] * self.ranks.world
+        dist.all_gather_object(said, text, group=self._group)
+        return said
+
+    def end(self) -> None:
+        """Tell the others that it is over, once. One that is not there any more needs no word."""
+        if self._is_open and self.ranks.leads:
+            self._is_open = False
+            try:
+                self.say(Word.END)
+            except RuntimeError:
+                return
+
+
+@contextmanager
+def joined(ranks: Ranks) -> Iterator[Line]:
+    """Be connected with the other ranks: by NCCL for tensors on CUDA devices, by gloo for those on a CPU.
+
+    The others are told that it is over where this ends, however it does.
+    """
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.world, timeout=_PATIENCE)
+    line = Line(ranks)
+    try:
+        yield line
+    finally:
+        line.end()
+        dist.destroy_process_group()

@@ -1,0 +1,51 @@
+"""Who this process is among those that train a run together, as a launcher such as torchrun says. Needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trainer.errors import ConfigError
+
+_NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Who this process is among those that train the run together."""
+
+    rank: int = 0
+    """0 to world − 1; 0 leads: it has the store, the checkpoints and what a person reads."""
+    world: int = 1
+    """How many there are."""
+    local_rank: int = 0
+    """The place on its own machine, which is the number of its GPU."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else trains this run."""
+        return self.world == 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one says what is done."""
+        return self.rank == 0
+
+
+ALONE = Ranks()
+
+
+def ranks_of(environment: Mapping[str, str]) -> Ranks:
+    """Who a launcher says that this process is (docs.pytorch.org, torchrun, environment variables).
+
+    Raises:
+        ConfigError: its words are no numbers or contradict each other.
+    """
+    if not environment.get("WORLD_SIZE"):
+        return ALONE
+    remedy = "start all ranks by torchrun"
+    try:
+        ranks = Ranks(*(int(environment[name]) for name in _NAMES))
+    except (KeyError, ValueError) as error:
+        raise ConfigError("device", f"torchrun's {', '.join(_NAMES)} are not all numbers ({error}); {remedy}") from None
+    if not (0 <= ranks.rank < ranks.world and ranks.local_rank >= 0):
+        raise ConfigError("device", f"torchrun's RANK {ranks.rank} is none of {ranks.world} ranks; {remedy}")
+    return ranks
