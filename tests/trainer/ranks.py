@@ -1,8 +1,8 @@
 """Ranks in processes of their own, connected by gloo, for tests on a CPU."""
 
+import io
 import multiprocessing
 import os
-import pickle
 import socket
 import traceback
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def on_ranks(world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]
         started.append((process, ours))
     found = []
     for _, ours in started:
-        found.append(pickle.loads(ours.recv_bytes()) if ours.poll(_SECONDS) else ("nothing within the time", None))
+        found.append(_read(ours.recv_bytes()) if ours.poll(_SECONDS) else ("nothing within the time", None))
     for process, _ in started:
         process.join(5)
         if process.is_alive():
@@ -57,6 +57,16 @@ def _be(answer: Connection, rank: int, world: int, port: int, work: Callable[...
     os.environ |= {name: str(value) for name, value in words.items()}
     try:
         with joined(ranks_of(os.environ)) as line:
-            answer.send_bytes(pickle.dumps(("", work(line, *arguments))))  # not `send`, which shares tensors' memory
+            answer.send_bytes(_written(("", work(line, *arguments))))  # not `send`, which shares tensors' memory
     except BaseException:
-        answer.send_bytes(pickle.dumps((f"rank {rank}:\n{traceback.format_exc()}", None)))
+        answer.send_bytes(_written((f"rank {rank}:\n{traceback.format_exc()}", None)))
+
+
+def _written(value: Any) -> bytes:
+    box = io.BytesIO()
+    torch.save(value, box)
+    return box.getvalue()
+
+
+def _read(text: bytes) -> Any:
+    return torch.load(io.BytesIO(text), weights_only=True)

@@ -11,8 +11,8 @@ from tests.reliability.trainers import Trainer, options
 from tests.trainer.distributed.launched import Launched, until
 from trainer.store.runs import RunStore
 
-EPOCHS = 3
-STEPS = 24
+EPOCHS = 1
+STEPS = 8
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def rows(runs: Path, name: str) -> list[tuple[Any, ...]]:
 
 def alone(runs: Path) -> list[tuple[Any, ...]]:
     """The rows of one process with the same settings."""
-    assert Trainer(runs, *options(), "--name", "alone").wait() == 0
+    assert Trainer(runs, *options(epochs=str(EPOCHS)), "--name", "alone").wait() == 0
     return rows(runs, "alone")
 
 
 def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[Launched]) -> None:
     """float32: batch norm adds up in another order, so the first step is equal to 1e-5 and later ones drift apart."""
     runs = tmp_path / "runs"
-    launched.append(Launched(runs, 2, [*options(), "--name", "two"]))
+    launched.append(Launched(runs, 2, [*options(epochs=str(EPOCHS)), "--name", "two"]))
     assert launched[0].wait() == 0, launched[0].said
     found, expected = rows(runs, "two"), alone(runs)
     assert [row[0] for row in found] == list(range(1, STEPS + 1)), "one rank writes, and writes each step once"
@@ -54,6 +54,7 @@ def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[L
         assert len(store.epochs(run.id)) == EPOCHS
 
 
+@pytest.mark.reliability
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10")],
