@@ -1,5 +1,6 @@
 """The group of ranks on PyTorch's own engine, and what its first rank tells the others."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -11,11 +12,9 @@ import torch.distributed as dist
 
 from trainer.ranks import Ranks
 
-_PATIENCE = timedelta(minutes=10)
-"""How long a rank waits for another one within a step."""
-_BETWEEN_STEPS = timedelta(days=7)
+_PATIENCE = timedelta(days=7)
 """How long the others wait for the first one, which evaluates, saves or waits for space meanwhile. Its death is noticed
-at once: gloo's connections end with it."""
+at once, since gloo's connections end with it, and a step that hangs by the first rank's watchdog."""
 
 
 class Word(IntEnum):
@@ -34,14 +33,11 @@ class Line:
     def __init__(self, ranks: Ranks) -> None:
         """Args: who this process is; the group is joined already."""
         self.ranks = ranks
-        group = dist.new_group(backend="gloo", timeout=_BETWEEN_STEPS)
-        assert isinstance(group, dist.ProcessGroup), "every rank is a member"
-        self._group = group
         self._is_open = True
 
     def say(self, word: Word, number: int = 0) -> None:
         """Tell all others a word and a number."""
-        dist.broadcast(torch.tensor([int(word), number]), 0, group=self._group)
+        dist.broadcast(torch.tensor([int(word), number]), 0)
         self._is_open = word is not Word.END
 
     def hear(self) -> tuple[Word, int]:
@@ -51,19 +47,19 @@ class Line:
             RuntimeError: (of torch) it is not there any more.
         """
         told = torch.zeros(2, dtype=torch.int64)
-        dist.broadcast(told, 0, group=self._group)
+        dist.broadcast(told, 0)
         return Word(int(told[0])), int(told[1])
 
     def share(self, value: Any = None) -> Any:
         """What the first rank has, on every rank; anything that can be pickled."""
         box = [value]
-        dist.broadcast_object_list(box, 0, group=self._group)
+        dist.broadcast_object_list(box, 0)
         return box[0]
 
     def hear_all(self, text: str = "") -> list[str]:
         """What each rank has to say, on every rank; nothing where all is well."""
         said = [""] * self.ranks.world
-        dist.all_gather_object(said, text, group=self._group)
+        dist.all_gather_object(said, text)
         return said
 
     def end(self) -> None:
@@ -83,7 +79,11 @@ def joined(ranks: Ranks) -> Iterator[Line]:
     The others are told that it is over where this ends, however it does.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, rank=ranks.rank, world_size=ranks.world, timeout=_PATIENCE)
+    store, _, _ = next(dist.rendezvous("env://", ranks.rank, ranks.world, timeout=_PATIENCE))  # type: ignore[attr-defined]
+    # torchrun's agent may keep its store over a restart, and with it the addresses of ranks that are gone.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    fresh = dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
+    dist.init_process_group(backend, store=fresh, rank=ranks.rank, world_size=ranks.world, timeout=_PATIENCE)
     line = Line(ranks)
     try:
         yield line

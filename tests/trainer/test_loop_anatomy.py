@@ -31,7 +31,7 @@ from trainer.stepper import EagerStepper
 from trainer.store import RunStore, StoreReader
 
 STEPS = 3
-SLEPT = 0.24
+SLEPT = 1.2
 """Seconds of sleep in an epoch."""
 _ROW_SECONDS = 0.02
 """That writing the row of an epoch takes at least."""

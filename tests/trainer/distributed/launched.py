@@ -1,6 +1,6 @@
 """Runs that torchrun starts, for tests on a CPU."""
 
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -56,9 +56,12 @@ class Launched:
         self._process.send_signal(signal.SIGTERM)
 
     def close(self) -> None:
-        """End all of it at once."""
+        """End all of it at once; each rank has a session of its own."""
         if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            launcher = psutil.Process(self._process.pid)
+            for process in (*launcher.children(recursive=True), launcher):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._process.wait()
 
 

@@ -68,6 +68,7 @@ def test_what_ranks_can_not_do_ends_all_of_them_with_a_sentence(
 
 
 @pytest.mark.reliability
+@pytest.mark.timeout(300)
 def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_of_them(
     tmp_path: Path, launched: list[Launched]
 ) -> None:
