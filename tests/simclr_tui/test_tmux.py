@@ -1,5 +1,6 @@
 """In a real terminal, by keys that the screen names: the story, an empty folder, a wrong key, a trainer's death."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_a_key_that_nothing_names_is_refused(runs: Path) -> None:
             screen.press("Z")
 
 
+def states(runs: Path) -> list[str]:
+    """How all runs stand, by the store."""
+    with closing(RunStore.open(runs)) as store:
+        return [run.lifecycle for run in store.runs()]
+
+
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("size", SIZES)
 def test_who_never_read_the_docs_gets_a_demo_a_pause_a_fork_a_comparison_and_a_verdict(
@@ -68,17 +75,20 @@ def test_who_never_read_the_docs_gets_a_demo_a_pause_a_fork_a_comparison_and_a_v
         screen.wait(lambda text: "running" in text and "epoch 2/8" in text, "the demo trains", seconds=180)
         screen.press("p")
         screen.wait_for("paused", "r resume")
-        assert RunStore.open(runs).runs()[0].lifecycle == "paused"
+        assert states(runs) == ["paused"]
         screen.press("r")
-        screen.wait_for("100 %", "finished", seconds=400)
+        screen.wait(lambda _: states(runs) == ["finished"], "the demo ended", seconds=400)
+        screen.wait_for("100 %", "finished", "epoch 8/8")
 
         screen.press("f")
         screen.wait_for("Fork demo", "such as epochs=800 learning-rate=1e-4")
         screen.type("learning-rate=1e-4")
-        screen.wait_for("learning-rate 0.002 → 0.0001")
+        screen.wait_for("leave nothing to train; give more than 8")
+        screen.type(" epochs=10")
+        screen.wait(lambda text: "0.002 → 0.0001" in " ".join(text.split()), "what changes is said")
         screen.press("↵")
-        screen.wait_for("running", seconds=120)
-        screen.wait(lambda text: "100 %" in text and "finished" in text, "the fork ended", seconds=400)
+        screen.wait(lambda _: states(runs) == ["finished", "finished"], "the fork ended", seconds=400)
+        screen.wait_for("100 %", "finished", "epoch 10/10")
 
         screen.press("c")
         screen.wait_for("Compare", "space", "↵")
