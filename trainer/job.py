@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.control import Control
 from trainer.errors import StoreError
+from trainer.ranks import ALONE, Ranks
 from trainer.report import Reporter
 from trainer.store.records import Run
 from trainer.store.runs import RunStore
@@ -29,6 +30,11 @@ class Job:
     reporter: Reporter
     line: "Line | None" = None
     """To the other ranks, where several train the run."""
+
+    @property
+    def ranks(self) -> Ranks:
+        """Who this process is among those that train the run."""
+        return ALONE if self.line is None else self.line.ranks
 
     def event(self, kind: str, message: str, *, level: str = "info", step: int | None = None) -> None:
         """Say something and record it in the store, if that can be written: a full disk is no reason to fail here."""

@@ -24,7 +24,7 @@ from trainer.memory import attempt, too_little
 from trainer.monitor import Monitor
 from trainer.nonfinite import BadStep
 from trainer.online import OnlineScores
-from trainer.ranks import ALONE, Ranks
+from trainer.ranks import ALONE
 from trainer.recorder import Recorder
 from trainer.restore import restore
 from trainer.shares import check_shares
@@ -42,7 +42,7 @@ def pretrain(job: Job) -> None:
         TrainerError: something that a person can mend.
     """
     config = PretrainConfig.from_json(job.run.config)
-    machine = prepare_for(config, ranks_in(job))
+    machine = prepare_for(config, job.ranks)
     monitor = Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse)
     with monitor, closing(RunStore.open(job.runs)) as keepers_store:
         _refuse_another_kind_of_device(job, config, machine)
@@ -73,11 +73,6 @@ def pretrain(job: Job) -> None:
             training.health.judge(step=state.step)
 
 
-def ranks_in(job: Job) -> Ranks:
-    """Who this process is among those that train the run."""
-    return ALONE if job.line is None else job.line.ranks
-
-
 def _record_exactness(job: Job, machine: Machine, step: int, step_mode: str) -> Exactness:
     """Note what the run's bits rest on, and what of it changed at this resume.
 
@@ -87,7 +82,7 @@ def _record_exactness(job: Job, machine: Machine, step: int, step_mode: str) -> 
         step: the step that training goes on after.
         step_mode: how steps are run.
     """
-    run, now = job.run, fingerprint(machine, step_mode=step_mode) | {"ranks": ranks_in(job).world}
+    run, now = job.run, fingerprint(machine, step_mode=step_mode) | {"ranks": job.ranks.world}
     stored_to = job.store.last_step(run.id)
     if run.fingerprint:
         before = Exactness.from_json(run.fingerprint)
@@ -204,7 +199,7 @@ def _load_batches(config: PretrainConfig, machine: Machine, dataset: Dataset, jo
         ConfigError: no batch can be made of the images, or the last one can't be learnt from.
     """
     count = len(dataset.pretrain)
-    ranks = ALONE if job is None else ranks_in(job)
+    ranks = ALONE if job is None else job.ranks
     check_shares(config, count, ranks)
     if config.drop_last and count < config.batch_size:
         raise ConfigError(

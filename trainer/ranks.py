@@ -49,3 +49,9 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks:
     if not (0 <= ranks.rank < ranks.world and ranks.local_rank >= 0):
         raise ConfigError("device", f"torchrun's RANK {ranks.rank} is none of {ranks.world} ranks; {remedy}")
     return ranks
+
+
+def is_lost_rank(error: Exception) -> bool:
+    """Whether an error of torch's engine says that another rank is not there any more."""
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(name in text for name in ("gloo", "nccl", "connection"))

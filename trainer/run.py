@@ -31,7 +31,7 @@ from trainer.presets import load_preset
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
 from trainer.queue import device_setting
-from trainer.ranks import ranks_of
+from trainer.ranks import is_lost_rank, ranks_of
 from trainer.report import duration, make_reporter
 from trainer.run_options import run_parser
 from trainer.signals import Signals
@@ -217,7 +217,7 @@ def _carry_out(job: Job, device_lock: DeviceLock | None) -> int:
         if asked is not None and _is_lost_worker(error):  # a supervisor that ends a job may end its workers first
             control.end(asked, asked.unsaved)
             return asked.exit_code
-        if job.line is not None and _is_lost_rank(error):
+        if job.line is not None and is_lost_rank(error):
             return _give_way(job, EndRequested(asked or Intent.RANK_LOST, is_saved=False))
         return _fail(job, error)
     store.lifecycle(run.id, "finished", "finished", exit_code=0)
@@ -277,11 +277,6 @@ def _fail(job: Job, error: Exception) -> int:
 
 def _is_lost_worker(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "DataLoader" in str(error)
-
-
-def _is_lost_rank(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(name in text for name in ("gloo", "nccl", "connection"))
 
 
 def _translate(error: Exception) -> TrainerError | None:

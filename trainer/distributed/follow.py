@@ -17,7 +17,7 @@ from trainer.distributed.told import Start
 from trainer.errors import DataError, ExitCode, TrainerError
 from trainer.group import Line, Word, joined
 from trainer.loader import Batch, ViewLoader
-from trainer.ranks import Ranks
+from trainer.ranks import Ranks, is_lost_rank
 from trainer.schedule import learning_rate
 from trainer.step import TrainState, new_state
 
@@ -34,6 +34,8 @@ def follow(ranks: Ranks) -> int:
             if word is Word.BEGIN:
                 _train(line, line.share())
         except RuntimeError as error:
+            if not is_lost_rank(error):  # this one's own, such as too little memory
+                raise
             print(f"trainer: rank {ranks.rank} ends, since another rank is lost ({error})", file=sys.stderr)  # noqa: T201
             return ExitCode.TRY_AGAIN
     return ExitCode.FINISHED
