@@ -21,6 +21,7 @@ from trainer.job import Job
 from trainer.keeper import CheckpointKeeper
 from trainer.model import SimCLRModel, build_model
 from trainer.monitor import Monitor
+from trainer.payload import misfits
 from trainer.store.labels import refuse_trashed
 from trainer.store.records import Run
 
@@ -110,8 +111,7 @@ def _model(config: PretrainConfig, payload: dict[str, Any], machine: Machine, so
     """The network with the weights of a checkpoint, averaged ones where the run keeps them."""
     model = build_model(config, classes=payload.get("classes", 0))
     weights = payload.get("ema") or payload["model"]
-    own, stored = ({name: value.shape for name, value in one.items()} for one in (model.state_dict(), weights))
-    wrong = [name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name)]
+    wrong = misfits(model, weights)
     if wrong:
         raise DataError(
             f"the checkpoint of {source.name} is of another architecture than its settings say "

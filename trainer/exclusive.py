@@ -1,11 +1,36 @@
-"""Nobody else uses a runs folder: to be seen before its store is replaced. Takes no lock."""
+"""Nobody else uses a runs folder, or does what one process of it may do at a time."""
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from trainer.errors import BusyError
+from trainer.errors import BusyError, StoreError
 from trainer.process import live_trainers
+
+
+@contextmanager
+def only_one(path: Path, *, told: str) -> Iterator[None]:
+    """Hold the lock of a piece of work that one process of a folder may do at a time.
+
+    Args:
+        path: of the lock.
+        told: the sentence where somebody else holds it.
+
+    Raises:
+        BusyError: somebody does.
+        StoreError: the file can't be locked.
+    """
+    with ExitStack() as held:
+        try:
+            fcntl.flock(held.enter_context(path.open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(told) from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be locked ({error.strerror}); check the folder's permissions") from error
+        yield
 
 
 def refuse_live(runs: Path) -> None:

@@ -153,8 +153,7 @@ def check_fit(
         if name not in payload:
             raise DataError(f"the checkpoint has no {name}; restore the run's checkpoints from a copy")
     for name, module in parts.items():
-        own, stored = shapes(module.state_dict()), shapes(payload[name])
-        wrong = [key for key in own.keys() | stored.keys() if own.get(key) != stored.get(key)]
+        wrong = misfits(module, payload[name])
         if wrong:
             raise DataError(
                 f"the checkpoint is of another architecture than the run's settings say ({len(wrong)} tensors differ, "
@@ -164,6 +163,12 @@ def check_fit(
         raise DataError(
             "the checkpoint's optimiser state is not of this run's weights; restore the run's checkpoints from a copy"
         )
+
+
+def misfits(module: torch.nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that a module or a state_dict has alone, or in another shape than the other."""
+    own, stored = shapes(module.state_dict()), shapes(state)
+    return [name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name)]
 
 
 def shapes(state: Mapping[str, Tensor]) -> Shapes:

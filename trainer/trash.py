@@ -7,18 +7,17 @@ then the files. Whatever ends the process in between, the next time goes on wher
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.durable import sync
-from trainer.errors import BusyError, StoreError, TrainerError, UnknownRunError, UsageError
+from trainer.errors import BusyError, TrainerError, UnknownRunError, UsageError
+from trainer.exclusive import only_one
 from trainer.paths import EMPTIED, emptied_dir, run_dir
 from trainer.process import RunLock, wait_until_free
 from trainer.quote import quoted
@@ -201,7 +200,8 @@ def empty(store: RunStore, trashed: Iterable[Trashed]) -> Emptied:
     """
     gone, left, freed = [], {}, 0
     runs = store.runs_path
-    with _alone(runs):
+    told = "another process empties the trash of this folder; try again when it has"
+    with only_one(runs / "trash.lock", told=told):
         for one in trashed:
             try:
                 _delete(store, one.run)
@@ -217,19 +217,6 @@ def empty(store: RunStore, trashed: Iterable[Trashed]) -> Emptied:
             if folder.name.removeprefix(EMPTIED) not in known:
                 _remove(folder)
     return Emptied(gone, freed, left)
-
-
-@contextmanager
-def _alone(runs: Path) -> Iterator[None]:
-    path = runs / "trash.lock"
-    with contextlib.ExitStack() as opened:
-        try:
-            fcntl.flock(opened.enter_context(path.open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError("another process empties the trash of this folder; try again when it has") from error
-        except OSError as error:
-            raise StoreError(f"{path} cannot be locked ({error.strerror}); check the folder's permissions") from error
-        yield
 
 
 def _delete(store: RunStore, run: Run) -> None:

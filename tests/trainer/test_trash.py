@@ -21,6 +21,7 @@ from trainer.doctor import runs as doctor_runs
 from trainer.drift import change_settings
 from trainer.errors import BusyError, ExitCode, TrainerError, UnknownRunError, UsageError
 from trainer.evaluate_config import EvaluateConfig
+from trainer.exclusive import only_one
 from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.manifest import fault_of, read_manifest
@@ -268,7 +269,8 @@ def test_a_run_whose_lock_is_held_stays_until_it_is_free(
 
 def test_two_do_not_empty_it_at_once(store: RunStore, run: Run) -> None:
     trash.put(store, run.id)
-    with trash._alone(store.runs_path), pytest.raises(BusyError, match="another process empties the trash"):
+    held = only_one(store.runs_path / "trash.lock", told="this test has it")
+    with held, pytest.raises(BusyError, match="another process empties the trash"):
         empty(store)
     assert rows_of(store, run.id)
 

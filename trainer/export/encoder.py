@@ -23,7 +23,7 @@ from trainer.export.card import Card, card_text
 from trainer.export.target import new_folder, unwritable
 from trainer.model import SimCLRModel, build_model
 from trainer.paths import checkpoint_dir
-from trainer.payload import shapes
+from trainer.payload import misfits
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
 
@@ -161,8 +161,7 @@ def _model(run: Run, config: PretrainConfig, payload: Mapping[str, Any]) -> SimC
     """The network with the weights that are scored, each of which has its place."""
     model = build_model(config, classes=payload["classes"])
     weights: State = payload.get("ema") or payload["model"]
-    own, stored = shapes(model.state_dict()), shapes(weights)
-    wrong = [name for name in own.keys() | stored.keys() if own.get(name) != stored.get(name)]
+    wrong = misfits(model, weights)
     if wrong:
         raise CheckpointError(
             f"the checkpoint of {run.name} is of another architecture than its settings say ({len(wrong)} tensors "

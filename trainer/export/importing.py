@@ -5,20 +5,19 @@ some at a time since trainers write meanwhile, the folder gets its place, and th
 labels and events, so that nobody sees half a run. Whatever ends the process in between, the next time clears it away.
 """
 
-import contextlib
-import fcntl
 import itertools
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.adding import AddingStore
 from trainer.durable import sync
-from trainer.errors import BusyError, StoreError, UsageError
+from trainer.errors import StoreError, UsageError
+from trainer.exclusive import only_one
 from trainer.export.archive_form import BadArchiveError, Contents, rows_name
 from trainer.export.sound_rows import Row, rows_of, run_row
 from trainer.export.unpacking import contents_of, opened, unpack
@@ -100,23 +99,10 @@ def kinds_of_runs(store: AddingStore) -> dict[str, type]:
     return {row["name"]: names.get(row["type"].upper(), float) for row in rows if row["name"] != "id"}
 
 
-@contextmanager
-def only_import(runs: Path) -> Iterator[None]:
-    """See that nobody else imports into a runs folder.
-
-    Raises:
-        BusyError: somebody does.
-        StoreError: the folder can't be locked.
-    """
-    path = runs / "import.lock"
-    with contextlib.ExitStack() as held:
-        try:
-            fcntl.flock(held.enter_context(path.open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError("another process imports a run into this folder; try again when it has") from error
-        except OSError as error:
-            raise StoreError(f"{path} cannot be locked ({error.strerror}); check the folder's permissions") from error
-        yield
+def only_import(runs: Path) -> AbstractContextManager[None]:
+    """See that nobody else imports into a runs folder; raises as `only_one` does."""
+    told = "another process imports a run into this folder; try again when it has"
+    return only_one(runs / "import.lock", told=told)
 
 
 def refuse_known(store: AddingStore, run_id: str) -> None:
