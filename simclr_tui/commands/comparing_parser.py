@@ -14,6 +14,7 @@ def add_compare_verb(verbs: Any) -> None:
         "compare",
         "show runs side by side: settings that differ, results, speed, cost and evaluations",
         usage="simclr-tui compare RUN RUN [RUN …] [--reference RUN] [--all-settings] [--format FORMAT] [--out FILE]",
+        takes_list=True,
     )
     parser.add_argument("runs", metavar="RUN", nargs="+", help=f"{RUN_HELP}; the first is the reference")
     parser.add_argument(

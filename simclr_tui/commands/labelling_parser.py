@@ -50,7 +50,7 @@ def add_labelling_verbs(verbs: Any) -> None:
         "rm": "put runs that have ended into the trash, from which they can be taken out again",
         "restore": "take runs out of the trash, as they were",
     }.items():
-        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN … [--json]")
+        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN … [--json]", takes_list=True)
         parser.add_argument("runs", metavar="RUN", nargs="+", help=_RUNS_HELP)
     _trash_verb(verbs)
 

@@ -15,6 +15,7 @@ def add_metrics_verb(verbs: Any) -> None:
         "metrics",
         "list the series of a run, or print and draw the values of some",
         usage="simclr-tui metrics RUN [NAME …] [--x AXIS] [--points N] [--smooth SPAN] [--csv | --json]",
+        takes_list=True,
     )
     run_argument(metrics)
     metrics.add_argument("names", metavar="NAME", nargs="*", help="of series; without any they are listed")

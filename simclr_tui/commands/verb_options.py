@@ -1,6 +1,7 @@
 """What the verbs of the command line have in common: how one is added, the runs folder, the run that it is about."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from trainer.options import OptionParser
@@ -8,7 +9,27 @@ from trainer.options import OptionParser
 RUN_HELP = "id, beginning of the id, or name"
 
 
-def add_verb(verbs: Any, name: str, help_text: str, *, usage: str, json: bool = True) -> OptionParser:
+class InterleavedParser(OptionParser):
+    """Takes options between the words of a list too, as in `compare A --out FILE B`, which argparse alone refuses."""
+
+    _is_inside = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As `ArgumentParser.parse_known_intermixed_args`, which calls this for each of its two passes."""
+        if self._is_inside:
+            return super().parse_known_args(args, namespace)
+        self._is_inside = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_inside = False
+
+
+def add_verb(
+    verbs: Any, name: str, help_text: str, *, usage: str, json: bool = True, takes_list: bool = False
+) -> OptionParser:
     """Add a verb and return its parser.
 
     Args:
@@ -17,10 +38,14 @@ def add_verb(verbs: Any, name: str, help_text: str, *, usage: str, json: bool = 
         help_text: what it does, beginning with a small letter.
         usage: how it is written.
         json: whether it can print one JSON document.
+        takes_list: whether it takes as many names as are given, with options anywhere between them.
     """
+    parsers = verbs._parser_class
+    verbs._parser_class = InterleavedParser if takes_list else parsers
     parser: OptionParser = verbs.add_parser(
         name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", usage=usage
     )
+    verbs._parser_class = parsers
     runs_dir_option(parser)
     if json:
         parser.add_argument("--json", action="store_true", help="print one JSON document for scripts")
