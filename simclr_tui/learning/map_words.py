@@ -6,6 +6,7 @@ from textual.content import Content
 
 from simclr_tui.embedding import EmbeddingMap, MapPoint, class_signs
 from simclr_tui.format import count, fit, percent
+from simclr_tui.keys import key
 from simclr_tui.learning.look import Look
 from simclr_tui.theme import MUTED, RUN_COLOURS
 from simclr_tui.words import Part
@@ -79,10 +80,11 @@ def about(drawn: EmbeddingMap, point: MapPoint, place: int, there: int) -> Conte
     """
     sign = class_signs(drawn.classes)[point.label]
     split = f" of {drawn.split}" if drawn.split else ""
+    more = f", {key('space', 'learning.here')} shows the next" if there > 1 else ""
     parts: list[Part] = [
         (f"{sign} {drawn.class_name(point.label)}", f"bold ${class_ink(point.label)}"),
         f" · image {count(point.image)}{split}",
-        (f" · {place} of {there} here" + (", space shows the next" if there > 1 else ""), MUTED),
+        (f" · {place} of {there} here{more}", MUTED),
         "\n",
     ]
     if not point.neighbours:

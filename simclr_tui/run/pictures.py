@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from simclr_tui.keys import key
 from simclr_tui.remembered import state_folder
 from simclr_tui.terminal.pixmap import Pixmap, means
 from trainer.store.records import Artifact, Run
@@ -25,6 +26,11 @@ Cells = list[list[tuple[tuple[int, int, int], tuple[int, int, int]]]]
 
 class PictureError(Exception):
     """A picture can't be made or read; the text is a sentence."""
+
+
+def _again() -> str:
+    """How a picture is made anew."""
+    return f"{key('m', 'images.make')} makes it again"
 
 
 def views_file(runs: Path, run: Run) -> Path:
@@ -103,12 +109,12 @@ def read_pixmap(path: Path) -> Pixmap:
         magic, width, height, most = header.split()
         found = Pixmap(int(width), int(height), pixels)
     except OSError as error:
-        raise PictureError(f"{path} can't be read ({error.strerror}); m makes it again") from error
+        raise PictureError(f"{path} can't be read ({error.strerror}); {_again()}") from error
     except ValueError as error:
-        raise PictureError(f"{path} is no pixmap of ours; m makes it again") from error
+        raise PictureError(f"{path} is no pixmap of ours; {_again()}") from error
     is_whole = found.width > 0 and found.height > 0 and len(pixels) == 3 * found.width * found.height
     if magic != b"P6" or most != b"255" or not is_whole:
-        raise PictureError(f"{path} is no pixmap of ours; m makes it again")
+        raise PictureError(f"{path} is no pixmap of ours; {_again()}")
     return found
 
 

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from simclr_tui.format import UNKNOWN, size
+from simclr_tui.keys import key
 from simclr_tui.words import Part
 from trainer.paths import store_file
 from trainer.store.guard import sqlite_health, wal_file
@@ -43,7 +44,7 @@ class AboutScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Show what is known at once, and what the disk knows when it answers."""
         self.query_one("#dialog").border_title = "about"
-        self.query_one("#dialog").border_subtitle = "esc closes"
+        self.query_one("#dialog").border_subtitle = f"{key('esc', 'about.close')} closes"
         self.run_worker(self._read, thread=True, exit_on_error=False)
 
     def _read(self) -> None:

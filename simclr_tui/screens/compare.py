@@ -15,6 +15,7 @@ from simclr_tui.compare.export import markdown
 from simclr_tui.compare.saving import path_of, problem_of, proposed_name, save
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison
+from simclr_tui.keys import key
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.compare_charts import CompareCharts
 from simclr_tui.widgets.compare_table import CompareTable
@@ -103,7 +104,7 @@ class CompareScreen(Screen[None]):
         is_read = all(side.drawn.curves.is_read for side in sides)
         self.comparison = compare(sides, self._board.compared[0]) if len(sides) > 1 and is_read else None
         left = ("none of these runs is", "only one of these runs is")[len(sides) : len(sides) + 1]
-        self._sentence = f"{left[0]} left; esc goes back" if left else "reading the store"
+        self._sentence = f"{left[0]} left; {key('esc', 'compare.close')} goes back" if left else "reading the store"
         self._show()
 
     def _show(self) -> None:

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from simclr_tui.comfort.keymap import APP, MAIN, OTHERS, remapped, scope
+from simclr_tui.keys import key
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.key_line import one_key_text
@@ -47,7 +48,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Name the window."""
         self.query_one("#help").border_title = Content.assemble(
-            ("keys", "bold"), ("  esc closes · ↓ shows more", MUTED)
+            ("keys", "bold"), (f"  {key('esc', 'help.close')} closes · {key('↓', 'help.down')} shows more", MUTED)
         )
         self.run_worker(self._fill(), group="help", exit_on_error=False)
 

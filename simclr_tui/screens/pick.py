@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from simclr_tui.keys import key
 from simclr_tui.theme import MUTED
 
 _MOST_LISTED = 100
@@ -68,8 +69,7 @@ class PickScreen(ModalScreen[list[str] | None]):
         with Vertical(id="dialog"):
             yield _Search(placeholder="type to search", id="search", compact=True)
             yield OptionList(id="list", compact=True, markup=False)
-            keys = "space chooses · ^↑ ^↓ move · ↵ takes them · esc leaves" if self._many else "↵ takes · esc leaves"
-            yield Static(Content.styled(keys, MUTED), id="pick-keys")
+            yield Static(Content.styled(self._keys, MUTED), id="pick-keys")
 
     def on_mount(self) -> None:
         """Begin at what is chosen."""
@@ -81,6 +81,15 @@ class PickScreen(ModalScreen[list[str] | None]):
     def on_resize(self) -> None:
         """The list has what the window can have beside its frame and two lines, so that it leaves no blank ones."""
         self._list.styles.max_height = max(1, self.size.height * 9 // 10 - _LINES_BESIDE)
+
+    @property
+    def _keys(self) -> str:
+        """What can be done, in a line."""
+        take, leave = key("↵", "pick.take"), f"{key('esc', 'pick.leave')} leaves"
+        if not self._many:
+            return f"{take} takes · {leave}"
+        moved = f"{key('^↑', 'pick.earlier')} {key('^↓', 'pick.later')} move"
+        return f"{key('space', 'pick.choose')} chooses · {moved} · {take} takes them · {leave}"
 
     @property
     def _list(self) -> OptionList:
