@@ -45,6 +45,13 @@ class Layout:
         return self._room(tight=False) < len(self.comparison.headings)
 
     @property
+    def whole_width(self) -> int | None:
+        """Cells that all runs take beside each other; None where they don't fit unshortened."""
+        if self._is_tight:
+            return None
+        return self._name_width + self._column_width * len(self.comparison.headings)
+
+    @property
     def visible(self) -> list[int]:
         """Places of the runs that are shown: the first one, and the page on which the highlighted one is."""
         count, room = len(self.comparison.headings), self.room

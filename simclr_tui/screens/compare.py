@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from simclr_tui.compare.build import compare
 from simclr_tui.compare.export import markdown
+from simclr_tui.compare.layout import Layout
 from simclr_tui.compare.saving import path_of, problem_of, proposed_name, save
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison
@@ -26,6 +28,12 @@ from trainer.store.totals import Totals
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
     from simclr_tui.board import Board
+
+
+_CHARTS_BESIDE = 80
+"""Cells that charts need to stand beside the table."""
+_TABLE_FRAME = 6
+"""Cells of the table's frame, padding and scroll bar."""
 
 
 class CompareScreen(Screen[None]):
@@ -69,8 +77,9 @@ class CompareScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The title, the charts, the table, where a file is named, the keys."""
         yield Static(id="title", markup=False)
-        yield CompareCharts(id="compare-charts")
-        yield CompareTable(id="compare-table")
+        with Container(id="compare-body"):
+            yield CompareCharts(id="compare-charts")
+            yield CompareTable(id="compare-table")
         yield Input(id="save", compact=True, select_on_focus=False)
         yield Static(id="save-problem", markup=False)
         yield KeyLine(id="keys")
@@ -114,12 +123,28 @@ class CompareScreen(Screen[None]):
         self.query_one(CompareTable).show(
             self.comparison, cursor=self._place, unfolded=self._unfolded, sentence=self._sentence
         )
-        charts = self.query_one(CompareCharts)
-        charts.show([side.drawn for side in self.sides], self._board.view)
-        self.set_class(charts.rows > 1, "-tall")
+        self._show_charts()
         self.query_one(KeyLine).keys = [
             one for one in (*self.BINDINGS, *self.app.BINDINGS) if isinstance(one, Binding) and one.show
         ]
+
+    def _show_charts(self) -> None:
+        """Draw the curves beside the table where it leaves them that much room, else above it."""
+        charts, beside = self.query_one(CompareCharts), self._width_beside()
+        is_beside = beside is not None and not self.has_class("-charts")
+        charts.styles.width = beside if is_beside else "100%"
+        width = beside if beside is not None and is_beside else self.size.width
+        charts.show([side.drawn for side in self.sides], self._board.view, width=width, is_beside=is_beside)
+        self.set_class(is_beside, "-beside")
+        self.set_class(charts.rows > 1 and not is_beside, "-tall")
+
+    def _width_beside(self) -> int | None:
+        """Cells that the table leaves to charts beside it; None where they are too few."""
+        if self.comparison is None:
+            return None
+        table = Layout(comparison=self.comparison, width=self.size.width, unfolded=self._unfolded).whole_width
+        left = self.size.width - (table or self.size.width) - _TABLE_FRAME
+        return left if left >= _CHARTS_BESIDE else None
 
     def _show_title(self) -> None:
         parts: list[Part] = [(" compare  ", "bold $primary")]

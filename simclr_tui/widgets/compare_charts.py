@@ -26,6 +26,8 @@ class CompareCharts(Container):
         self._view = View()
         self.rows = 1
         """Rows that the charts fill."""
+        self._width = 0
+        self._is_beside = False
 
     def compose(self) -> ComposeResult:
         """The two charts of all runs; small ones come when they are asked for."""
@@ -36,9 +38,10 @@ class CompareCharts(Container):
         """All runs in one chart, or each in its own."""
         self._is_split = not self._is_split
 
-    def show(self, drawn: Sequence[Drawn], view: View) -> None:
-        """Bring the charts up to date."""
+    def show(self, drawn: Sequence[Drawn], view: View, *, width: int, is_beside: bool) -> None:
+        """Bring the charts up to date; they have that width, beside the table or above it."""
         self._drawn, self._view = drawn, replace(view, window=None, cursor=None)
+        self._width, self._is_beside = width, is_beside
         whole = (self.query_one("#compare-loss", Chart), self.query_one("#compare-knn", Chart))
         small = list(self.query(".small").results(Chart))
         wanted = len(drawn) if self._is_split else 0
@@ -63,12 +66,13 @@ class CompareCharts(Container):
         return fresh
 
     def _arrange(self, small: int) -> None:
-        """So many columns as small charts have room for, evenly filled rows; two where all runs are in one."""
+        """So many columns as small charts have room for, evenly filled rows; two where all runs are in one,
+        below each other beside the table."""
         if not small:
-            self.rows = 1
-            self.styles.grid_size_columns, self.styles.grid_size_rows = 2, 1
+            self.rows = 2 if self._is_beside else 1
+            self.styles.grid_size_columns, self.styles.grid_size_rows = 2 // self.rows, self.rows
             return
-        fitting = max(1, self.screen.size.width // _NARROWEST)
+        fitting = max(1, self._width // _NARROWEST)
         self.rows = -(-small // fitting)
         self.styles.grid_size_columns, self.styles.grid_size_rows = -(-small // self.rows), self.rows
 

@@ -18,7 +18,8 @@ from simclr_tui.screens.compare import CompareScreen
 from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.pick import PickScreen
 from simclr_tui.widgets.chart import Chart
-from simclr_tui.widgets.compare_charts import small_multiples
+from simclr_tui.widgets.compare_charts import CompareCharts, small_multiples
+from simclr_tui.widgets.compare_table import CompareTable
 from tests.simclr_tui.learning_store import layer_rows, put_checkpoint
 from tests.simclr_tui.support import AT_EACH_SIZE, add_run, screen_text, step_row, toasts, wait_for_text, wait_until
 from tests.trainer.test_totals import put
@@ -276,6 +277,25 @@ async def test_a_comparison_whose_runs_are_gone_says_so(runs: Path, store: RunSt
             await pilot.press(key)
         assert not screen.has_class("-saving")
         assert toasts(app).count("only one of these runs is left") >= 1
+
+
+@pytest.mark.parametrize(("width", "is_beside"), [(200, True), (120, False)])
+async def test_charts_stand_beside_the_table_where_it_leaves_them_room(
+    runs: Path, three: dict[str, str], width: int, is_beside: bool
+) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=(width, 50)) as pilot:
+        screen = await open_comparison(pilot, list(three.values()))
+        table, charts = screen.query_one(CompareTable), screen.query_one(CompareCharts)
+        await wait_until(pilot, lambda: (charts.region.x >= table.region.right) is is_beside)
+        await wait_until(pilot, lambda: (charts.region.bottom <= table.region.y) is not is_beside)
+        assert screen.region.contains_region(charts.region), "nothing is cut off"
+        names = [one.name for one in screen.comparison.headings] if screen.comparison else []
+        assert all(name in str(screen.query_one("#compare-names").render()) for name in names), "no run is paged away"
+        await pilot.press("tab")
+        await wait_until(pilot, lambda: charts.region.width == width)
+        await pilot.press("tab")
+        await wait_until(pilot, lambda: (charts.region.x >= table.region.right) is is_beside)
 
 
 async def test_small_charts_have_the_same_axes(runs: Path, three: dict[str, str]) -> None:
