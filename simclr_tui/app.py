@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simclr_tui.screens.new_run import NewRunScreen
 
 _REAP_SECONDS = 1.0
+_NOT_IN_FORMS = ("quit", "about")
 
 
 class DashboardApp(ComfortApp):
@@ -40,6 +41,7 @@ class DashboardApp(ComfortApp):
         Binding("question_mark,f1", "help", "help", id="app.help", tooltip="Show every key and what it does"),
         Binding("i", "about", "about", show=False, id="app.about", tooltip="Versions, paths and SQLite's health"),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Close the dashboard; runs go on"),
+        Binding("ctrl+q", "help_quit", "quit", show=False, id="app.quit-at-once", tooltip="Quit, from a form too"),
         Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find an action by its name"),
         *ComfortApp.COMFORT_KEYS,
     ]
@@ -120,6 +122,12 @@ class DashboardApp(ComfortApp):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a form a letter is part of a word, wherever the focus is: it does not end the program."""
+        if action in _NOT_IN_FORMS and getattr(self.screen, "IS_FORM", False):
+            return False
+        return super().check_action(action, parameters)
+
     def action_about(self) -> None:
         """Show versions and paths."""
         from simclr_tui.screens.about import AboutScreen
@@ -128,7 +136,7 @@ class DashboardApp(ComfortApp):
             self.push_screen(AboutScreen())
 
     def action_help_quit(self) -> None:
-        """ctrl+c: quit as politely as q does."""
+        """ctrl+c and ctrl+q: quit as politely as q does, from anywhere."""
         self.exit()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
 
 _SAVE_SECONDS = 1.0
+_WORD_SECONDS = 2.0
+"""Letters that follow each other within are one word."""
 """After the last letter; what was typed outlives also a dashboard that is killed."""
 
 
@@ -41,6 +43,7 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
     """Edits the app's draft, so that nothing that was typed is lost when the form is closed or a launch fails."""
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal")]  # type: ignore[misc]  # Screen annotates it plainly
+    IS_FORM: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+enter", "launch", "launch", id="form.launch", tooltip="Launch the run"),
         Binding("f6", "queue", "queue", id="form.queue", tooltip="Put the run, or a sweep's runs, in line"),
@@ -55,6 +58,8 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
         """The form of the app's draft."""
         super().__init__()
         self._saving: Timer | None = None
+        self._typed_at = float("-inf")
+        """When a letter was typed where none means anything."""
         self.is_whole = asyncio.Event()
 
     @property
@@ -204,6 +209,9 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Answer a letter that means nothing where the focus is."""
         if event.is_printable and not isinstance(self.focused, Input) and event.key not in self.active_bindings:
+            begun, self._typed_at = self._typed_at, time.monotonic()
+            if self._typed_at - begun < _WORD_SECONDS:
+                return  # a word is typed; its first letter was answered
             launch, help_ = key("F5", "form.launch"), key("F1", "app.help")
             words = f"{event.character} does nothing here; ↑ ↓ choose a setting, {launch} launches"
             self.notify(f"{words}, {help_} shows every key")

@@ -62,7 +62,7 @@ class FieldRow(Horizontal):
         if self._words:
             yield Choice(self._options(), value=self._text, allow_blank=False, compact=True)
         else:
-            yield Input(self._text, compact=True, select_on_focus=False)
+            yield Input(self._text, compact=True)
         yield Label(hint(self.field), classes="hint", markup=False)
 
     def _options(self) -> list[tuple[str, str]]:

@@ -95,7 +95,7 @@ def test_every_piece_names_a_script_that_takes_its_options(tmp_path: Path, *, ti
             assert not {name for name in names if f'"{name}"' not in source}, piece.name
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_every_piece_runs_at_a_tiny_size(tmp_path: Path) -> None:
     code, rows, _ = proof(tmp_path, "--minutes=14", seconds=880)

@@ -151,8 +151,9 @@ async def test_a_letter_that_means_nothing_in_the_form_is_answered_with_a_senten
     app = DashboardApp(runs)
     async with app.run_test(size=SIZE) as pilot:
         await open_form(pilot)
-        await pilot.press("p")
+        await pilot.press(*"pqi")
         await wait_until(pilot, lambda: "p does nothing here; ↑ ↓ choose a setting, F5 launches" in toasts(app))
+        assert toasts(app).count("does nothing here") == 1, "a word is answered once"
         await put(pilot, "epochs", "many")
         await wait_for_text(pilot, "✗ 'many' is not a whole number")
         assert "m does nothing" not in toasts(app), "a text takes letters"
