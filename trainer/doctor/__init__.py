@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from trainer.doctor import database, folder, logout, machine, places, runs
+from trainer.doctor import database, folder, logout, machine, people, places, runs
 from trainer.doctor.check import LEVELS, Check, Level
 from trainer.doctor.checkpoints import Depth
 from trainer.paths import store_file
@@ -45,6 +45,7 @@ def _machine(path: Path) -> list[Callable[[], _Finding]]:
         machine.memory,
         machine.shared_memory,
         machine.open_files,
+        people.device_locks,
         lambda: machine.clock(database.newest_event_at(path)),
     ]
 
@@ -55,6 +56,7 @@ def _folder(path: Path) -> list[Callable[[], _Finding]]:
         lambda: folder.space(path),
         lambda: folder.locks(path),
         lambda: folder.syncing(path),
+        lambda: people.checks(path),
     ]
 
 
