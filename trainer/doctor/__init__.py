@@ -5,6 +5,7 @@ The checks are small functions, each of one finding; a group of them that fails 
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -28,9 +29,9 @@ def examine(runs_folder: Path, *, depth: Depth = "newest") -> Iterator[tuple[str
     yield from _guarded("machine", _machine(runs_folder))
     there = _first(lambda: folder.is_there(runs_folder))
     yield "runs folder", there
-    if there.level == "ok" and runs_folder.is_dir():
+    if there.level == "ok" and os.path.isdir(runs_folder):  # noqa: PTH112 - says no where Path raises
         yield from _guarded("runs folder", _folder(runs_folder))
-    if runs_folder.is_dir():
+    if os.path.isdir(runs_folder):  # noqa: PTH112
         yield from _guarded("store", _store(runs_folder, is_quick=depth == "sizes"))
         yield from _guarded("runs", [lambda: runs.checks(runs_folder, runs.read_store(runs_folder), depth=depth)])
     yield from _guarded("logging out", [logout.logging_out])
