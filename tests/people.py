@@ -57,7 +57,7 @@ def work(job, descriptors):
 while True:
     data, descriptors, _, _ = socket.recv_fds(asked, 1 << 16, 4)
     if not data:
-        break
+        os._exit(0)  # without what an interpreter clears away
     if not os.fork():
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         child = os.fork()
@@ -138,6 +138,21 @@ class Person:
     def do(self, code: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run some lines of Python to their end."""
         return self.start(code, *words).wait()
+
+    def program(self, *words: str) -> subprocess.Popen[str]:
+        """A program of its own, with a command line that others see; the interpreter's words are given."""
+        return subprocess.Popen(
+            [python(), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            user=self.uid,
+            group=self.gid,
+            extra_groups=list(self.groups),
+            umask=self.umask,
+            env=_environment(self.home),
+            cwd="/",
+            text=True,
+        )
 
     def python(self, code: str, *words: str) -> str:
         """What some lines of Python print, which must end well."""

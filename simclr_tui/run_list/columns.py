@@ -165,7 +165,7 @@ def _origin() -> Iterable[Column]:
     yield preset(value=lambda row, _: row.run.preset)
     yield _word(id="kind", heading="kind", about="kind of run", width=10, value=lambda row, _: row.run.kind)
     yield _word(id="device", heading="device", about="where it runs", width=14, value=lambda row, _: row.run.device)
-    owner = partial(_word, id="owner", heading="owner", about="who made it", width=8)
+    owner = partial(_word, id="owner", heading="owner", about="who made it", width=6)
     yield owner(value=lambda row, _: owner_name(row.run) or None)
     tags = partial(_word, id="tags", heading="tags", about="tags", width=14)
     yield tags(value=lambda row, _: ", ".join(row.labels.tags) or None)

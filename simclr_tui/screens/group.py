@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import named, refusal
-from trainer.people import is_anothers, named_with_owner
+from trainer.people import is_anothers, named_with_owner, owner_name
 
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
@@ -107,19 +107,20 @@ def do_to_own(
     """
     from simclr_tui.screens.confirm import ConfirmScreen
 
-    others = [named_with_owner(row.run) for row in rows if is_anothers(row.run, or_runner=or_runner)]
+    others = [row.run for row in rows if is_anothers(row.run, or_runner=or_runner)]
     if not others:
         dashboard.do(act)
         return
+    names = named([named_with_owner(run) for run in others])
+    people = named(sorted({owner_name(run) for run in others}))
 
     def do(is_sure: bool | None) -> None:
         if is_sure:
             dashboard.do(act)
 
-    are = "It is" if len(others) == 1 else "They are"
-    consequence = f"{are} not yours. Whoever made a run sees in its events and in the list what became of it."
+    consequence = f"{'It is' if len(others) == 1 else 'They are'} not yours. Where in doubt, ask {people} first."
     dashboard.push_screen(
-        ConfirmScreen(f"{verb.capitalize()} {what}{named(others)}?", consequence, yes=verb, no="leave it"), do
+        ConfirmScreen(f"{verb.capitalize()} {what}{names}?", consequence, yes=verb, no="leave it"), do
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.people import Person, root, shared_box, shared_folder
+from tests.processes import kill_all_of
 from tests.reliability.trainers import options, until
 from trainer.device_lock import open_lock, user_of
 from trainer.paths import store_file
@@ -66,9 +67,12 @@ reader.close()
 
 
 @pytest.fixture
-def people() -> Iterator[tuple[Path, Person, Person]]:
-    """A box with two people in it, the first of whom lets nobody in by her umask."""
+def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Person, Person]]:
+    """A box with two people in it, the first of whom lets nobody in by her umask, and device locks as /tmp has them."""
     with shared_box(umasks=(0o077, 0o022)) as found:
+        (found[0] / "tmp").mkdir()
+        (found[0] / "tmp").chmod(0o1777)
+        monkeypatch.setenv("SIMCLR_TUI_LOCKS", str(found[0] / "tmp" / "locks"))
         yield found
 
 
@@ -182,6 +186,34 @@ def test_a_lock_that_root_makes_as_any_program_would_shuts_the_owner_out(people:
     assert "run.lock, which is root's, cannot be written by you" in done.stderr
 
 
+READS_OLD = """
+import sys
+from pathlib import Path
+from simclr_tui.feed import Feed
+from simclr_tui.messages import Polled
+said = []
+feed = Feed(Path(sys.argv[1]), said.append)
+feed._poll_safely()
+print([row.run.name for row in said[0].rows] if isinstance(said[0], Polled) else said[0])
+"""
+
+
+def test_a_store_of_an_older_version_is_read_by_who_may_not_upgrade_it(people: tuple[Path, Person, Person]) -> None:
+    _, lars, anna = people
+    runs = anna.home / "runs"
+    first = anna.python(MAKES, str(runs), "first")
+    connection = sqlite3.connect(store_file(runs))
+    for column in ("owner", "owner_uid", "runner", "runner_uid"):
+        connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+    connection.execute("PRAGMA user_version = 4")
+    connection.close()
+    assert lars.python(READS_OLD, str(runs)) == "['first']"
+    assert f"{first}  first" in lars.tui(runs, "ls").stdout
+    connection = sqlite3.connect(store_file(runs))
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == 4
+    connection.close()
+
+
 HOLDS = """
 import sys
 from trainer.device_lock import open_lock
@@ -192,20 +224,18 @@ sys.stdin.readline()
 
 
 def test_two_people_take_turns_on_a_device(
-    people: tuple[Path, Person, Person], monkeypatch: pytest.MonkeyPatch
+    people: tuple[Path, Person, Person],
 ) -> None:
     box, anna, lars = people
-    monkeypatch.setenv("SIMCLR_TUI_LOCKS", str(box / "locks"))
-    box.chmod(0o1777)  # as /tmp is
     holder = anna.start(HOLDS, "cuda-7")
     assert holder.line() == "True None"
     assert lars.python(HOLDS, "cuda-7") == f"False {holder.pid}"
     assert user_of("cuda-7") == holder.pid
     # The one who made the folder can delete what others have locked: who comes later then locks another file.
-    (box / "locks" / "cuda-7.lock").unlink()
+    (box / "tmp" / "locks" / "cuda-7.lock").unlink()
     lock = open_lock("cuda-7")
     assert lock.try_alone()
-    (box / "locks" / "cuda-7.lock").unlink()
+    (box / "tmp" / "locks" / "cuda-7.lock").unlink()
     other = lars.start(HOLDS, "cuda-7")
     assert other.line() == "True None"
     assert not lock.try_alone(), "the file that has the name counts"
@@ -214,25 +244,62 @@ def test_two_people_take_turns_on_a_device(
         process.wait()
 
 
+ASKS_WHO = """
+import sys
+from pathlib import Path
+from trainer.device_lock import user_of, who
+from trainer.store import RunStore
+with_store = RunStore.open(Path(sys.argv[1]))
+print(who(with_store, user_of("cuda-9"))[0])
+"""
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_whose_run_has_a_device_is_told_from_another_runs_folder(
+    people: tuple[Path, Person, Person], is_open: bool
+) -> None:
+    _, anna, lars = people
+    runs = anna.home / "runs"
+    first = anna.python(MAKES, str(runs), "first")
+    runs.chmod(0o700)
+    if is_open:
+        for path in (runs, *runs.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    with anna.program("-c", HOLDS, "cuda-9", "--runs-dir", str(runs), "--run", first) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True None\n"
+        name = "first" if is_open else first
+        told = lars.python(ASKS_WHO, str(lars.home / "runs"))
+        assert told == f"{anna.name}'s run {name} in {runs} (process {holder.pid})"
+
+
 def test_a_link_in_the_place_of_a_lock_is_not_followed(
-    people: tuple[Path, Person, Person], monkeypatch: pytest.MonkeyPatch
+    people: tuple[Path, Person, Person],
 ) -> None:
     box, anna, lars = people
-    monkeypatch.setenv("SIMCLR_TUI_LOCKS", str(box / "locks"))
-    box.chmod(0o1777)
     lars.python("import sys; from trainer.device_lock import open_lock; open_lock('cpu')")
     (anna.home / "thesis").write_bytes(b"thesis")
     os.chown(anna.home / "thesis", anna.uid, anna.gid)
-    (box / "locks" / "cuda-8.lock").symlink_to(anna.home / "thesis")
+    (box / "tmp" / "locks" / "cuda-8.lock").symlink_to(anna.home / "thesis")
     done = anna.do(HOLDS, "cuda-8")
     assert "DeviceLockError" in done.stderr
     assert (anna.home / "thesis").read_bytes() == b"thesis"
 
 
+@pytest.fixture
+def shared(people: tuple[Path, Person, Person]) -> Iterator[Path]:
+    """A runs folder of both, whose trainers are ended."""
+    runs = shared_folder(people[0])
+    yield runs
+    kill_all_of(runs)
+
+
 @pytest.mark.reliability
-def test_two_people_train_pause_and_resume_each_others_runs_and_root_looks(people: tuple[Path, Person, Person]) -> None:
-    box, anna, lars = people
-    runs = shared_folder(box)
+@pytest.mark.timeout(600)
+def test_two_people_train_pause_and_resume_each_others_runs_and_root_looks(
+    people: tuple[Path, Person, Person], shared: Path
+) -> None:
+    (box, anna, lars), runs = people, shared
     settings = options(epochs="2000", checkpoint_seconds="1", knn_every="0", validate_every="0", health_every="0")
     first = anna.tui(runs, "launch", "--name", "first", *settings).stdout.strip()
     _until_step(runs, first, 5)
