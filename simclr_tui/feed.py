@@ -25,7 +25,7 @@ from trainer.errors import StoreError, StoreVersionError, TrainerError
 from trainer.paths import check_runs_dir, store_file
 from trainer.queue import line
 from trainer.store.connect import SCHEMA_VERSION, connect_reader, is_passing
-from trainer.store.frozen import is_frozen
+from trainer.store.frozen import can_write, is_frozen
 from trainer.store.reader import StoreReader
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Feed:
         if version == 0:  # the first trainer is making it
             self._disconnect()
             return None
-        if version < SCHEMA_VERSION:
+        if version < SCHEMA_VERSION and can_write(path):  # another person's is read as it is
             self._disconnect()
             _upgrade(self._runs)
             self._reader = _open(self._runs)

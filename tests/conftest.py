@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.people import end_shells
 from trainer.paths import store_file
 from trainer.store import RunStore
 
@@ -25,6 +26,13 @@ def pytest_collection_finish() -> None:
     """Keep the collector from what was imported: it lives to the end, and going through it took a tenth of the time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shells() -> Iterator[None]:
+    """End what started processes of other users, if any test had some."""
+    yield
+    end_shells()
 
 
 def pytest_unconfigure() -> None:

@@ -23,6 +23,7 @@ from trainer.durable import read_plain_file, sync, write_durably
 from trainer.manifest import FORMAT, LARGEST_BYTES, NAME, SHA256
 from trainer.payload import PayloadError, unpack
 from trainer.seal import is_intact, sealed
+from trainer.sharing import make_folder
 
 Report = Callable[[str, str], None]
 """Told (kind, message) of what a person should know."""
@@ -64,7 +65,7 @@ def save(folder: Path, payload: dict[str, Any], manifest: dict[str, Any]) -> Sav
         OSError: the disk refused; what was there before is untouched.
     """
     started = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, exist_ok=True)
     # Serialised in memory first: torch.save to a full disk raises RuntimeError, a plain write says ENOSPC.
     buffer = io.BytesIO()
     torch.save(payload, buffer)

@@ -19,7 +19,10 @@ import time
 from pathlib import Path
 
 from trainer.errors import BusyError, TrainerError
+from trainer.paths import is_run_id
+from trainer.people import is_anothers, named_with_owner
 from trainer.process import locked_by
+from trainer.sharing import owner_of
 from trainer.store.queue import run_of_process
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
@@ -70,12 +73,23 @@ class DeviceLock:
 
     def _try(self, how: int) -> bool:
         try:
+            if not self._is_in_place():
+                # Its folder's owner may delete a file that others have locked, and whoever came later locks a new one.
+                os.close(self._descriptor)
+                self._descriptor = _open(_folder_descriptor(self._path.parent), self._path.name)
             fcntl.lockf(self._descriptor, how | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
             raise DeviceLockError(_unusable(error)) from error
         return True
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that is open is the one that others find under its name."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.lstat())
+        except FileNotFoundError:
+            return False
 
     def other(self) -> int | None:
         """A process beside this one that has the lock, or None; 0 where it can't be seen from here."""
@@ -202,12 +216,30 @@ def who(store: StoreReader, process: int) -> tuple[str, Run | None]:
     """A process that has a device's lock, in words, and its run where this runs folder has it."""
     run = run_of_process(store, process) if process else None
     if run is not None:
-        return f"{run.name} ({run.id})", run
+        return f"{named_with_owner(run)} ({run.id})", run
+    if not process:
+        return "a process of another container", None
+    # Where /proc is mounted with hidepid=2 nothing is told of other people's processes.
+    owner = owner_of(Path(f"/proc/{process}")) or "another user"
+    elsewhere = _run_elsewhere(process)
+    return f"{owner}'s run {elsewhere} (process {process})" if elsewhere else f"process {process} of {owner}", None
+
+
+def _run_elsewhere(process: int) -> str:
+    """The run of another runs folder that a process trains, by its command line; empty where that is not told."""
     try:
-        owner = Path(f"/proc/{process}").owner()
-    except (OSError, KeyError):
-        owner = "another user"
-    return f"process {process} of {owner}" if process else "a process of another container", None
+        words = Path(f"/proc/{process}/cmdline").read_text(errors="replace").split("\0")
+        run_id = words[words.index("--run") + 1]
+        runs = Path(words[words.index("--runs-dir") + 1])
+    except (OSError, ValueError, IndexError):
+        return ""
+    if not is_run_id(run_id) or not runs.is_absolute() or not str(runs).isprintable():
+        return ""
+    try:
+        with contextlib.closing(StoreReader.open(runs)) as store:
+            return f"{store.run(run_id).name} in {runs}"
+    except TrainerError:  # most people's folders are their own
+        return f"{run_id} in {runs}"
 
 
 def hold_alone(store: StoreReader, name: str) -> DeviceLock:
@@ -223,7 +255,8 @@ def hold_alone(store: StoreReader, name: str) -> DeviceLock:
         process = lock.other()
         if process is not None and time.monotonic() > deadline:
             words, run = who(store, process)
-            remedy = f"pause it with `simclr-tui pause {run.id}`, or wait" if run else "wait"
+            is_ours = run is not None and not is_anothers(run, or_runner=True)
+            remedy = f"pause it with `simclr-tui pause {run.id}`, or wait" if run and is_ours else "wait"
             raise BusyError(f"the device {name} is used by {words}; {remedy} until it ends")
         time.sleep(_ATTEMPT_SECONDS)
     return lock

@@ -9,6 +9,8 @@ import os
 import stat
 from pathlib import Path
 
+from trainer.sharing import create_anew
+
 
 def write_durably(path: Path, data: bytes) -> None:
     """Put bytes at a path so that a crash leaves the old content or the new one, never a part.
@@ -18,7 +20,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        descriptor = create_anew(temporary)
         try:
             _write_all(descriptor, data)
             os.fsync(descriptor)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainer.errors import BusyError, StoreError
 from trainer.process import live_trainers
+from trainer.sharing import open_lock
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def only_one(path: Path, *, told: str) -> Iterator[None]:
     """
     with ExitStack() as held:
         try:
-            fcntl.flock(held.enter_context(path.open("a")), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held.enter_context(open_lock(path)), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BusyError(told) from error
         except OSError as error:

@@ -27,6 +27,7 @@ from trainer.fork_plan import REASON, check_start, fork_config, start_words
 from trainer.manifest import FORMAT, BadManifestError, Manifest, fault_of, manifest_paths, read_manifest
 from trainer.paths import checkpoint_dir, new_run_id, run_dir
 from trainer.seal import is_intact, sealed
+from trainer.sharing import create_anew, make_folder
 from trainer.start import LONGEST_NAME, checked_name
 from trainer.store.labels import refuse_trashed
 from trainer.store.records import Run
@@ -148,7 +149,7 @@ def _take(runs: Path, manifest: Manifest, child_id: str) -> None:
         OSError: the disk refused.
     """
     folder = checkpoint_dir(runs, child_id)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, exist_ok=True)
     link_or_copy(manifest.path, folder / manifest.file)
     fault = fault_of(dataclasses.replace(manifest, folder=folder))
     if fault:
@@ -171,7 +172,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         return
     temporary = target.with_name(target.name + ".tmp")
     try:
-        with source.open("rb") as original, temporary.open("wb") as copy:
+        with source.open("rb") as original, os.fdopen(create_anew(temporary), "wb") as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())

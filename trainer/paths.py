@@ -17,6 +17,7 @@ from pathlib import Path
 
 from trainer.errors import StoreError, UnknownRunError
 from trainer.quote import quoted
+from trainer.sharing import whose
 
 RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
 
@@ -70,7 +71,7 @@ def make_runs_dir(path: Path) -> Path:
             f"--runs-dir: {_shown(path)} cannot be made ({reason}); name a folder that you can write"
         ) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise StoreError(f"--runs-dir: {path} cannot be written; name a folder that you can write")
+        raise StoreError(f"--runs-dir: {path}{whose(path)} cannot be written; name a folder that you can write")
     return path
 
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import BusyError, StoreError, UnknownRunError
-from trainer.paths import lock_file, log_file, run_dir
+from trainer.paths import checkpoint_dir, lock_file, log_file, run_dir
+from trainer.sharing import append_to, open_lock, user_name, whose
 
 _FLOCK = struct.Struct("hhqqi")  # struct flock of Linux on 64 bits: type, whence, start, length, pid
 
@@ -36,8 +37,14 @@ class Identity:
     start_ticks: int
 
     def columns(self) -> dict[str, Any]:
-        """The owner columns of `runs`."""
-        return {"host": self.host, "boot_id": self.boot_id, "pid": self.pid, "start_ticks": self.start_ticks}
+        """The columns of `runs` that name its process, which is this user's as this one is."""
+        process = {"host": self.host, "boot_id": self.boot_id, "pid": self.pid, "start_ticks": self.start_ticks}
+        return process | {"runner": user_name(os.geteuid()), "runner_uid": os.geteuid()}
+
+
+def made_by_me() -> dict[str, Any]:
+    """The columns of `runs` that say who makes a run: this user."""
+    return {"owner": user_name(os.geteuid()), "owner_uid": os.geteuid()}
 
 
 def boot_id() -> str:
@@ -65,6 +72,22 @@ def is_alive(who: Identity) -> bool:
     return who.host == socket.gethostname() and who.boot_id == boot_id() and start_ticks(who.pid) == who.start_ticks
 
 
+def refuse_unwritable(runs: Path, run_id: str) -> None:
+    """See that a trainer of this user could write everything of a run that is there. Writes nothing.
+
+    Raises:
+        StoreError: it could not, as in the run of another person who does not share it.
+    """
+    folder = run_dir(runs, run_id)
+    for path in (folder, lock_file(runs, run_id), log_file(runs, run_id), checkpoint_dir(runs, run_id)):
+        if path.exists() and not os.access(path, os.W_OK):
+            who = "g" if whose(path) else "u"
+            raise StoreError(
+                f"{path}{whose(path)} cannot be written by you, so neither can this run be by a trainer of yours; "
+                f"`chmod -R {who}+rwX {folder}` by its owner changes that"
+            )
+
+
 class RunLock:
     """The lock of a run, held by its trainer from before it claims the run until it ends."""
 
@@ -75,8 +98,9 @@ class RunLock:
             BusyError: another trainer holds it.
             StoreError: the run's folder cannot be written.
         """
+        refuse_unwritable(runs, run_id)
         try:
-            self._file = lock_file(runs, run_id).open("ab")
+            self._file = append_to(lock_file(runs, run_id))
         except OSError as error:
             raise StoreError(
                 f"{lock_file(runs, run_id)} cannot be written ({error.strerror}); check the folder's permissions"
@@ -104,7 +128,7 @@ def making_runs(runs: Path) -> Iterator[None]:
     path = runs / "runs.lock"
     with contextlib.ExitStack() as opened:
         try:
-            fcntl.flock(opened.enter_context(path.open("a")), fcntl.LOCK_EX)
+            fcntl.flock(opened.enter_context(open_lock(path)), fcntl.LOCK_EX)
         except OSError as error:
             raise StoreError(
                 f"{path} cannot be locked ({error.strerror}); check the folder's permissions, or name another "
@@ -168,7 +192,7 @@ def launch(runs: Path, run_id: str, *, in_line: bool = False, is_supervised: boo
     command = [sys.executable, "-m", program, "--runs-dir", str(runs), "--run", run_id]
     command += ["--queue"] if in_line else []
     try:
-        with log_file(runs, run_id).open("ab") as log:
+        with append_to(log_file(runs, run_id)) as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

@@ -178,6 +178,16 @@ def redirect(store: RunStore, run_id: str, setting: str, there: Sequence[Gpu]) -
     return device
 
 
+def passed(store: StoreReader, runs: Path, run_id: str, where: str) -> list[Run]:
+    """The runs that come later if a waiting run is moved up or to the beginning of its line. Reads only."""
+    waiting = line(store, runs)
+    mine = next((waiter for waiter in waiting if waiter.run.id == run_id), None)
+    if mine is None or where not in ("up", "first"):
+        return []
+    nearest = mine.place - 1 if where == "up" else 1
+    return [one.run for one in waiting if one.device == mine.device and nearest <= one.place < mine.place]
+
+
 def _waits(store: RunStore, row: QueueRow) -> bool:
     run = _run(store, row)
     return run is not None and _is_here(run) and _standing(run, store.runs_path) == _WAITING

@@ -31,6 +31,7 @@ from trainer.paths import store_file
 from trainer.process import making_runs
 from trainer.retention import Retention, surplus
 from trainer.salvage import carry_over
+from trainer.sharing import user_name
 from trainer.store.backup import Backup, latest_backup, restore_backup
 from trainer.summary import SUMMARY
 
@@ -209,6 +210,7 @@ def _run_row(newest: Manifest) -> dict[str, Any]:
     saved_at = newest.path.with_name(f"step-{newest.step}.json").stat().st_mtime
     lifecycle = _ENDED.get(newest.reason, "interrupted")
     summary = {name: newest.summary.get(name) for name, fits in SUMMARY.items() if fits(newest.summary.get(name))}
+    owner_uid = newest.folder.parent.stat().st_uid
     return summary | {
         "id": newest.run_id,
         "name": newest.name,
@@ -223,6 +225,8 @@ def _run_row(newest: Manifest) -> dict[str, Any]:
         "lifecycle": lifecycle,
         "lifecycle_at": saved_at,
         "exit_code": 0 if lifecycle == "finished" else None,
+        "owner": user_name(owner_uid),
+        "owner_uid": owner_uid,
     }
 
 

@@ -27,6 +27,7 @@ from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.options import given
 from trainer.paths import make_runs_dir, runs_dir
+from trainer.people import by_whom
 from trainer.presets import load_preset
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
@@ -184,7 +185,7 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
         return _fail(job, error)
     how = "resumed" if again else "started"
     with only_evaluation(store, run):
-        message = f"{how} as process {identity().pid} on {identity().host}"
+        message = f"{how} as process {identity().pid} on {identity().host}{by_whom(run)}"
         store.lifecycle(run.id, how, message, phase="starting", **identity().columns())
     reporter.note(f"run {run.id} ({run.name}) {how}")
     warning = store.warning()

@@ -19,7 +19,8 @@ from trainer.devices import device_name, gpus
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.lab.trials import settled
-from trainer.process import identity, launch, lock_holder, making_runs, wait_until_free
+from trainer.people import by_whom
+from trainer.process import identity, launch, lock_holder, making_runs, refuse_unwritable, wait_until_free
 from trainer.queue import WAITING_KINDS, device_setting, enqueue
 from trainer.quote import quoted
 from trainer.serialised import FOLDER
@@ -126,7 +127,8 @@ def rename_run(store: RunStore, run: Run, name: str) -> str:
     if not name:
         raise ConfigError("name", "it is empty; give at least one character")
     if name != run.name:
-        store.update_and_tell(run.id, "renamed", f"was called {run.name}, and is {name} from now on", name=name)
+        words = f"was called {run.name}, and is {name} from now on{by_whom(run)}"
+        store.update_and_tell(run.id, "renamed", words, name=name)
     return name
 
 
@@ -141,6 +143,7 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
     refuse_trashed(store, source)
     if source.kind not in TRAINED_KINDS:
         raise UsageError(f"{source.name} is of kind {source.kind}; name a run that trains to evaluate it")
+    refuse_unwritable(store.runs_path, source.id)
     steps = [row.step for row in store.checkpoints(source.id)]
     if not steps:
         state = run_state(source, store.runs_path)
@@ -251,6 +254,7 @@ def start_run(
         raise UsageError(f"{run.name} is {state} already; pause or stop it first")
     if state not in RESUMABLE_STATES:
         raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
+    refuse_unwritable(store.runs_path, run_id)
     # A trainer that has just said "paused" may need a moment more to end.
     if not wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS):
         raise BusyError(f"the last trainer of {run.name} has not ended yet; try again in a moment")

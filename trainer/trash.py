@@ -19,8 +19,10 @@ from trainer.durable import sync
 from trainer.errors import BusyError, TrainerError, UnknownRunError, UsageError
 from trainer.exclusive import only_one
 from trainer.paths import EMPTIED, emptied_dir, run_dir
+from trainer.people import by_whom
 from trainer.process import RunLock, wait_until_free
 from trainer.quote import quoted
+from trainer.sharing import make_folder
 from trainer.state import LIVE_STATES, run_state
 from trainer.store.labels import change_labels, labels_of, read_labels
 from trainer.store.queue import delete_row
@@ -93,7 +95,7 @@ def put(store: RunStore, run_id: str) -> Run:
         change_labels(store, run_id, lambda labels: replace(labels, trashed_at=None))
         raise
     delete_row(store, run_id)
-    store.event(run_id, "trashed", f"put into the trash; `simclr-tui restore {run_id}` takes it out")
+    store.event(run_id, "trashed", f"put into the trash{by_whom(run)}; `simclr-tui restore {run_id}` takes it out")
     return run
 
 
@@ -136,7 +138,7 @@ def take_out(store: RunStore, run_id: str) -> Run:
         return replace(labels, trashed_at=None)
 
     change_labels(store, run_id, change)
-    store.event(run_id, "restored", "taken out of the trash")
+    store.event(run_id, "restored", f"taken out of the trash{by_whom(run)}")
     return run
 
 
@@ -222,7 +224,7 @@ def empty(store: RunStore, trashed: Iterable[Trashed]) -> Emptied:
 def _delete(store: RunStore, run: Run) -> None:
     folder, going = run_dir(store.runs_path, run.id), emptied_dir(store.runs_path, run.id)
     if not folder.exists():  # lost, or moved away by an earlier time
-        going.mkdir(exist_ok=True)
+        make_folder(going, exist_ok=True)
         try:
             _delete_rows(store, run)
         except UsageError:

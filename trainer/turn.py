@@ -135,9 +135,9 @@ def _wait(job: Job, name: str) -> DeviceLock:
         DeviceLockError: the locks can't be used, so there is nothing to wait for.
     """
     run_id = job.run.id
-    if name != devices.NEXT:
-        open_lock(name)
-    message = f"waits for {devices.describe(name)}; `simclr-tui queue` shows the line"
+    holder = None if name == devices.NEXT else open_lock(name).other()
+    used = f", which {who(job.store, holder)[0]} uses" if holder is not None else ""
+    message = f"waits for {devices.describe(name)}{used}; `simclr-tui queue` shows the line"
     # Before its row is there: others take away rows of runs that are not said to wait.
     job.store.lifecycle(run_id, "queued", message, **identity().columns())
     queue.enqueue(job.store, run_id, name)

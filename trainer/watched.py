@@ -17,6 +17,7 @@ from trainer.errors import ExitCode
 from trainer.paths import log_file
 from trainer.process import identity
 from trainer.pulse import Pulse
+from trainer.sharing import append_to
 from trainer.signals import TAKEN
 from trainer.watchdog import STACKS_SIGNAL, Watch
 
@@ -57,7 +58,7 @@ class Watched:
         """Start it, which takes no time here."""
         if self._hang_seconds:
             with contextlib.suppress(OSError):  # a full disk; standard error takes the stacks then
-                self._log = log_file(self._runs, self._run_id).open("ab")
+                self._log = append_to(log_file(self._runs, self._run_id))
             faulthandler.register(STACKS_SIGNAL, file=self._log or sys.stderr, all_threads=True, chain=False)
             self._thread.start()
         return self

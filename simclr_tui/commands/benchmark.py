@@ -22,6 +22,7 @@ from trainer.benchmark_config import BenchmarkConfig, base_json
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, TrainerError, UsageError
 from trainer.options import given
+from trainer.people import refuse_anothers
 from trainer.presets import load_preset
 from trainer.start import new_benchmark_run, start_run
 from trainer.state import LIVE_STATES, run_state
@@ -188,6 +189,7 @@ def _apply(options: argparse.Namespace, runs: Path) -> int:
         bench = read_bench(store, _found(store, options.run))
         run = store.find(options.apply)
         found = offer(bench, run)
+        refuse_anothers(run, options.owner)
         try:
             sentence, _ = apply(store, bench, run)
         except KeyboardInterrupt:

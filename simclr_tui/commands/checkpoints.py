@@ -10,6 +10,7 @@ from simclr_tui.format import count, moment, percent, size
 from simclr_tui.run.checkpoint_deeds import verify
 from simclr_tui.run.checkpoint_words import kept_as, state_of, totals, what_goes_next, why
 from trainer.errors import ExitCode, UsageError
+from trainer.people import refuse_anothers
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Checkpoint, Run
 from trainer.store.runs import RunStore
@@ -22,6 +23,8 @@ def list_checkpoints(options: argparse.Namespace, runs: Path) -> int:
         if run.kind not in TRAINED_KINDS:
             raise UsageError(f"{run.name} is of kind {run.kind}, which has no checkpoints; name a run that trains")
         _check_steps(reader, run, {"--pin": options.pin, "--unpin": options.unpin})
+        if options.pin is not None or options.unpin is not None:
+            refuse_anothers(run, options.owner)
         rows = reader.checkpoints(run.id)
     damaged: set[int] = set()
     if options.verify or options.pin is not None or options.unpin is not None:

@@ -7,6 +7,7 @@ from simclr_tui.commands.output import run_json, say, say_json
 from simclr_tui.run.ending import ENDED, NOT_ENDED, wait_until_ended
 from simclr_tui.verbs import refusal
 from trainer.errors import ExitCode, UsageError
+from trainer.people import refuse_anothers
 from trainer.state import run_state
 from trainer.store.runs import RunStore
 
@@ -27,6 +28,7 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
         run = store.find(options.run)
         state = run_state(run, runs)
         if state != ENDED[verb]:
+            refuse_anothers(run, options.owner, or_runner=True)
             # A run that is pausing already is waited for, and may still be told to stop.
             is_ending, is_launched = state in ("pausing", "stopping"), run.lifecycle != "created"
             sentence = None if is_ending else refusal(verb, run.name, state, is_launched=is_launched, kind=run.kind)

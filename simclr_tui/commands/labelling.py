@@ -18,6 +18,7 @@ from simclr_tui.labels.tag_words import parse_tags
 from simclr_tui.verbs import named
 from trainer import trash as bin_
 from trainer.errors import BusyError, ConfigError, ExitCode, TrainerError, UnknownRunError, UsageError
+from trainer.people import is_anothers, owner_name, refuse_anothers
 from trainer.start import rename_run
 from trainer.store.labels import change_labels, checked_note, labels_of, with_tags
 from trainer.store.reader import StoreReader
@@ -50,6 +51,7 @@ def note(options: argparse.Namespace, runs: Path) -> int:
         run = store.find(options.run)
         if options.text is not None:
             text = checked_note(options.text)
+            refuse_anothers(run, options.owner)
             change_labels(store, run.id, lambda labels: replace(labels, note=text))
         if options.json:
             say_json(_document(store, store.run(run.id)))
@@ -74,20 +76,21 @@ def unpin(options: argparse.Namespace, runs: Path) -> int:
 
 def archive(options: argparse.Namespace, runs: Path) -> int:
     """Leave runs out of lists that don't ask for them."""
-    return _label(options, runs, "is archived; `simclr-tui ls --all` still lists it", is_archived=True)
+    words = "is archived; `simclr-tui ls --all` still lists it"
+    return _label(options, runs, words, is_asked=True, is_archived=True)
 
 
 def unarchive(options: argparse.Namespace, runs: Path) -> int:
     """List runs again."""
-    return _label(options, runs, "is listed again", is_archived=False)
+    return _label(options, runs, "is listed again", is_asked=True, is_archived=False)
 
 
-def _label(options: argparse.Namespace, runs: Path, words: str, **labels: Any) -> int:
+def _label(options: argparse.Namespace, runs: Path, words: str, *, is_asked: bool = False, **labels: Any) -> int:
     def change(store: RunStore, run: Run) -> str:
         change_labels(store, run.id, lambda before: replace(before, **labels))
         return f"{run.name} {words}"
 
-    return _each(options, runs, options.runs, change)
+    return _each(options, runs, options.runs, change, is_asked=is_asked)
 
 
 def rename(options: argparse.Namespace, runs: Path) -> int:
@@ -95,6 +98,7 @@ def rename(options: argparse.Namespace, runs: Path) -> int:
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
+        refuse_anothers(run, options.owner)
         try:
             name = rename_run(store, run, options.name)
         except ConfigError as error:
@@ -115,7 +119,7 @@ def rm(options: argparse.Namespace, runs: Path) -> int:
         bin_.put(store, run.id)
         return f"{run.name} is in the trash; `simclr-tui restore {run.id}` takes it out again"
 
-    return _each(options, runs, options.runs, put)
+    return _each(options, runs, options.runs, put, is_asked=True)
 
 
 def restore(options: argparse.Namespace, runs: Path) -> int:
@@ -125,7 +129,7 @@ def restore(options: argparse.Namespace, runs: Path) -> int:
         bin_.take_out(store, run.id)
         return f"{run.name} is out of the trash, as it was"
 
-    return _each(options, runs, options.runs, take_out, find=bin_.find)
+    return _each(options, runs, options.runs, take_out, find=bin_.find, is_asked=True)
 
 
 def _each(
@@ -135,14 +139,26 @@ def _each(
     verb: Verb,
     *,
     find: Callable[[StoreReader, str], Run] = StoreReader.find,
+    is_asked: bool = False,
 ) -> int:
-    """Do something to each of the runs that are named, all of which must be there; 2 where one was refused."""
+    """Do something to each of the runs that are named, all of which must be there; 2 where one was refused.
+
+    Args:
+        options: of the command line.
+        runs: the runs folder.
+        names: of the runs.
+        verb: does it.
+        find: finds one.
+        is_asked: whether another person's run is only meant where --owner says so.
+    """
     store = RunStore.open(runs)
     refused: dict[str, TrainerError] = {}
     try:
         found = {run.id: run for run in (find(store, name) for name in names)}
         for run in found.values():
             try:
+                if is_asked:
+                    refuse_anothers(run, options.owner)
                 sentence = verb(store, run)
             except TrainerError as error:
                 refused[run.id] = error
@@ -188,8 +204,8 @@ def labels_json(labels: Labels) -> dict[str, Any]:
 
 def trash(options: argparse.Namespace, runs: Path) -> int:
     """List what is in the trash with its size on the disk, or delete it for good."""
-    if not options.empty and (options.older_than is not None or options.yes):
-        raise UsageError("--older-than and --yes belong to --empty; give it too, or leave them out")
+    if not options.empty and (options.older_than is not None or options.yes or options.owner is not None):
+        raise UsageError("--older-than, --owner and --yes belong to --empty; give it too, or leave them out")
     try:
         if options.empty:
             return _empty(options, runs)
@@ -238,7 +254,12 @@ def _trashed_json(one: bin_.Trashed) -> dict[str, Any]:
 def _empty(options: argparse.Namespace, runs: Path) -> int:
     with open_reader(runs) as reader:
         before = time.time() - _DAY_SECONDS * (options.older_than or 0.0)
-        chosen = [one for one in bin_.contents(reader, runs) if one.at <= before]
+        old = [one for one in bin_.contents(reader, runs) if one.at <= before]
+    chosen = [one for one in old if _is_meant(one.run, options.owner)]
+    others = sorted({owner_name(one.run) for one in old} - {owner_name(one.run) for one in chosen})
+    if others:
+        words = f"left alone, since they are other people's: runs of {', '.join(others)}; --owner USER deletes theirs"
+        print(f"simclr-tui: {words}", file=sys.stderr)  # noqa: T201
     if chosen and not options.yes and not _is_sure(chosen):
         say("nothing was deleted")
         return ExitCode.FINISHED
@@ -254,6 +275,11 @@ def _empty(options: argparse.Namespace, runs: Path) -> int:
     if done.left:
         raise BusyError(f"{_count(len(done.left))} left in the trash: {'; '.join(done.left.values())}")
     return ExitCode.FINISHED
+
+
+def _is_meant(run: Run, owner: str | None) -> bool:
+    """Whether a run is one of those that are deleted: this user's own, or those of the user that was named."""
+    return not is_anothers(run) if owner is None else owner in (owner_name(run), str(run.owner_uid))
 
 
 def _is_sure(chosen: Sequence[bin_.Trashed]) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from simclr_tui.commands.verb_options import RUN_HELP, add_verb, run_argument
+from simclr_tui.commands.verb_options import RUN_HELP, add_verb, owner_option, run_argument
 from trainer.options import OptionParser
 from trainer.store.labels import LONGEST_NOTE, LONGEST_TAG
 
@@ -34,13 +34,17 @@ def _is_signed(word: str) -> bool:
 def add_labelling_verbs(verbs: Any) -> None:
     """Add them to the parsers of all verbs."""
     _tag_verb(verbs)
-    note = add_verb(verbs, "note", "print or write a run's note", usage="simclr-tui note RUN [TEXT] [--json]")
+    usage = "simclr-tui note RUN [TEXT] [--owner USER] [--json]"
+    note = add_verb(verbs, "note", "print or write a run's note", usage=usage)
     run_argument(note)
+    owner_option(note)
     note.add_argument(
         "text", metavar="TEXT", nargs="?", help=f"at most {LONGEST_NOTE:,} characters; an empty one takes the note away"
     )
-    rename = add_verb(verbs, "rename", "call a run something else", usage="simclr-tui rename RUN NAME [--json]")
+    usage = "simclr-tui rename RUN NAME [--owner USER] [--json]"
+    rename = add_verb(verbs, "rename", "call a run something else", usage=usage)
     run_argument(rename)
+    owner_option(rename)
     rename.add_argument("name", metavar="NAME", help="the new name")
     for name, text in {
         "pin": "show runs before all others",
@@ -50,8 +54,12 @@ def add_labelling_verbs(verbs: Any) -> None:
         "rm": "put runs that have ended into the trash, from which they can be taken out again",
         "restore": "take runs out of the trash, as they were",
     }.items():
-        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN … [--json]", takes_list=True)
+        asks = name not in ("pin", "unpin")
+        usage = f"simclr-tui {name} RUN … {'[--owner USER] ' if asks else ''}[--json]"
+        parser = add_verb(verbs, name, text, usage=usage, takes_list=True)
         parser.add_argument("runs", metavar="RUN", nargs="+", help=_RUNS_HELP)
+        if asks:
+            owner_option(parser)
     _trash_verb(verbs)
 
 
@@ -93,8 +101,9 @@ def _trash_verb(verbs: Any) -> None:
         verbs,
         "trash",
         "list the runs in the trash with their sizes, or delete them for good",
-        usage="simclr-tui trash [--empty [--older-than DAYS] [--yes]] [--json]",
+        usage="simclr-tui trash [--empty [--older-than DAYS] [--owner USER] [--yes]] [--json]",
     )
     trash.add_argument("--empty", action="store_true", help="delete them for good, files and figures, after a question")
     trash.add_argument("--older-than", type=_days, metavar="DAYS", help="only those that came there so long ago")
+    owner_option(trash)
     trash.add_argument("--yes", action="store_true", help="don't ask, as without a terminal")

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from simclr_tui.commands.output import columns as table_of
 from simclr_tui.commands.output import open_reader, run_json, say, say_json
 from simclr_tui.model import NO_LABELS, RunRow
-from simclr_tui.run_list.columns import Column, column
+from simclr_tui.run_list.columns import Column, column, with_owner
 from simclr_tui.run_list.listing import Line, ListView, RunLine, arranged
 from simclr_tui.run_list.query import Asked, parse
 from trainer.errors import ExitCode, UnknownRunError
@@ -47,7 +47,7 @@ def list_runs(options: argparse.Namespace, runs: Path) -> int:
         words = "no run matches" if options.filter.strip() else "every run is put away"
         say(words if options.all else f"{words}; --all lists archived runs and those in the trash too")
     else:
-        say(_table(lines, [column(name) for name in view.columns], now))
+        say(_table(lines, [column(name) for name in with_owner(view.columns, _USUAL, rows)], now))
     return ExitCode.FINISHED
 
 

@@ -15,7 +15,7 @@ from simclr_tui.commands.looking import add_looking_verbs
 from simclr_tui.commands.metrics_parser import add_metrics_verb
 from simclr_tui.commands.queueing_parser import add_queueing_verbs
 from simclr_tui.commands.verb_help import VerbFormatter
-from simclr_tui.commands.verb_options import add_verb, run_argument, runs_dir_option
+from simclr_tui.commands.verb_options import add_verb, owner_option, run_argument, runs_dir_option
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
@@ -24,6 +24,8 @@ from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
 from trainer.supervise import restart_count
+
+_ENDING_USAGE = "[--owner USER] [--no-wait] [--timeout SECONDS] [--json]"
 
 WAIT_SECONDS = 600.0
 """How long pause and stop wait for the run to end, unless told otherwise."""
@@ -124,7 +126,7 @@ def _benchmark_verb(verbs: Any) -> None:
         "benchmark",
         "measure settings against each other and say which are the fastest, or show what one found",
         usage="simclr-tui benchmark {[--of RUN | --base PRESET] [--preset notes | --vary NAME=V1,V2 …] [--name NAME] "
-        "[--no-wait | --queue] [any setting] | BENCH [--apply RUN]}",
+        "[--no-wait | --queue] [any setting] | BENCH [--apply RUN [--owner USER]]}",
     )
     benchmark.add_argument("run", metavar="BENCH", nargs="?", help="a benchmark that there is; without it one is made")
     benchmark.add_argument(
@@ -132,6 +134,7 @@ def _benchmark_verb(verbs: Any) -> None:
         metavar="RUN",
         help="give this run the fastest settings that can't change its result; a running one is paused and goes on",
     )
+    owner_option(benchmark)
     benchmark.add_argument("--of", metavar="RUN", default="", help="a run whose settings are the current ones")
     benchmark.add_argument(
         "--base", dest="base_preset", choices=preset_names(), help="a recipe whose settings are the current ones"
@@ -156,10 +159,11 @@ def _resuming_verb(verbs: Any) -> None:
         verbs,
         "resume",
         "go on with a run from its newest checkpoint, in the background",
-        usage="simclr-tui resume {RUN [--queue] [--restart N] [any setting that can't change the result] "
-        "[--accept SETTING …] | --all}",
+        usage="simclr-tui resume {RUN [--owner USER] [--queue] [--restart N] [any setting that can't change the "
+        "result] [--accept SETTING …] | --all}",
     )
     run_argument(resume, nargs="?")
+    owner_option(resume)
     resume.add_argument(
         "--all", action="store_true", help="every run that was interrupted, those in line in their order"
     )
@@ -236,9 +240,10 @@ def _reading_verbs(verbs: Any) -> None:
         verbs,
         "checkpoints",
         "list a run's checkpoints: why each is kept and whether its bytes are right",
-        usage="simclr-tui checkpoints RUN [--verify] [--pin STEP] [--unpin STEP] [--json]",
+        usage="simclr-tui checkpoints RUN [--verify] [--pin STEP] [--unpin STEP] [--owner USER] [--json]",
     )
     run_argument(checkpoints)
+    owner_option(checkpoints)
     checkpoints.add_argument("--verify", action="store_true", help="read them all and compare their SHA-256")
     checkpoints.add_argument("--pin", type=int, metavar="STEP", help="keep the checkpoint of that step for good")
     checkpoints.add_argument("--unpin", type=int, metavar="STEP", help="let it go when newer ones are kept")
@@ -265,8 +270,9 @@ def _ending_verbs(verbs: Any) -> None:
         "stop": "stop a run for good: it saves a checkpoint and is resumed only by name",
     }
     for name, text in texts.items():
-        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN [--no-wait] [--timeout SECONDS] [--json]")
+        parser = add_verb(verbs, name, text, usage=f"simclr-tui {name} RUN {_ENDING_USAGE}")
         run_argument(parser)
+        owner_option(parser)
         parser.add_argument("--no-wait", action="store_true", help="return at once instead of when the run has ended")
         parser.add_argument(
             "--timeout",

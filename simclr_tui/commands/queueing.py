@@ -11,6 +11,7 @@ from trainer import queue as lines
 from trainer.device_lock import user_of, who
 from trainer.devices import NEXT, describe, gpus
 from trainer.errors import ExitCode, UnknownRunError, UsageError
+from trainer.people import is_anothers, refuse_anothers
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
 
@@ -29,6 +30,11 @@ def queue(options: argparse.Namespace, runs: Path) -> int:
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
+        if options.owner is None or is_anothers(run):
+            refuse_anothers(run, options.owner, or_runner=True)
+        for other in lines.passed(store, runs, run.id, options.action):
+            if is_anothers(other):
+                refuse_anothers(other, options.owner)
         sentence = _change(store, run.id, run.name, options.action, options.device)
         if options.json:
             say_json(_document(store, runs))

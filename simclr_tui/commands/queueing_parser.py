@@ -3,7 +3,7 @@
 from typing import Any
 
 from simclr_tui.commands.queueing import ACTIONS
-from simclr_tui.commands.verb_options import add_verb, run_argument
+from simclr_tui.commands.verb_options import add_verb, owner_option, run_argument
 
 _ACTION_HELP = (
     "up, down and first move the run; hold lets others pass until release; leave takes it out of the line and pauses "
@@ -17,8 +17,9 @@ def add_queueing_verbs(verbs: Any) -> None:
         verbs,
         "queue",
         "show which runs wait for which device, or change their order",
-        usage=f"simclr-tui queue [{{{','.join(ACTIONS[:-1])}}} RUN | to RUN DEVICE] [--json]",
+        usage=f"simclr-tui queue [{{{','.join(ACTIONS[:-1])}}} RUN | to RUN DEVICE] [--owner USER] [--json]",
     )
+    owner_option(queue)
     queue.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=_ACTION_HELP)
     run_argument(queue, nargs="?")
     queue.add_argument("device", nargs="?", metavar="DEVICE", help="for to: next, cpu, cuda, cuda:N or auto")

@@ -18,6 +18,7 @@ from simclr_tui.run.changed_settings import changed_settings, recipe_name
 from simclr_tui.words import end_words, stall_words
 from trainer.errors import ExitCode
 from trainer.options import show as show_value
+from trainer.people import people_words
 from trainer.state import run_state, was_stopped
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
@@ -99,6 +100,8 @@ def _epochs(row: RunRow) -> str:
 def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
     run, now = row.run, time.time()
     lines = [f"made       {moment(run.created_at, now)}, {run.kind}, {recipe_name(run)}, on {run.device or UNKNOWN}"]
+    if people_words(run):
+        lines.append(f"owner      {people_words(run)}")
     if row.progress is not None:
         lines.append(f"step       {count(run.step)} of {count(run.total_steps)} ({100 * row.progress:.0f} %)")
         lines.append(f"epoch      {_epochs(row)}")

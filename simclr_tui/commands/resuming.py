@@ -7,6 +7,7 @@ from pathlib import Path
 from simclr_tui.commands.output import say, say_json
 from trainer.errors import ExitCode, TrainerError, UsageError
 from trainer.paths import check_runs_dir, store_file
+from trainer.people import was_run_by_me
 from trainer.queue import set_aside
 from trainer.start import start_run
 from trainer.state import run_state
@@ -43,11 +44,14 @@ def resume_all(runs: Path, *, as_json: bool) -> int:
 
 
 def _resume(store: RunStore, runs: Path) -> list[tuple[Run, str]]:
-    """Every interrupted run with why it could not be started, or ""; those in the trash stay there."""
+    """Every interrupted run of this user with why it could not be started, or ""; those in the trash stay there.
+
+    Others who share the folder have a service of their own, which would start the same runs at the same time.
+    """
     trashed = {run_id for run_id, labels in read_labels(store).items() if labels.trashed_at is not None}
     here = (run for run in store.runs() if run.id not in trashed)
     cut_off = (run for run in here if run_state(run, runs) == "interrupted")
-    interrupted = sorted(cut_off, key=lambda run: run.lifecycle_at)
+    interrupted = sorted((run for run in cut_off if was_run_by_me(run)), key=lambda run: run.lifecycle_at)
     places = [run.id for run in set_aside(store, runs)]
     # A run whose row is lost was in line as well, behind those whose place is known.
     places += [run.id for run in interrupted if run.lifecycle == "queued" and run.id not in places]

@@ -14,6 +14,7 @@ from trainer.errors import ExitCode, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.options import given
 from trainer.options import show as show_value
+from trainer.people import refuse_anothers
 from trainer.presets import load_preset
 from trainer.settings import fields_of
 from trainer.start import new_evaluate_run, new_pretrain_run, start_run
@@ -88,6 +89,7 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
         sentence = refusal("resume", run.name, run_state(run, runs), kind=run.kind)
         if sentence is not None:
             raise UsageError(sentence)
+        refuse_anothers(run, options.owner)
         change_settings(store, run, given(options, PretrainConfig), options.accept)
         return _started(store, run.id, options)
     finally:

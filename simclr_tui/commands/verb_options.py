@@ -59,6 +59,11 @@ def runs_dir_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def owner_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says that another person's run is meant."""
+    parser.add_argument("--owner", metavar="USER", help="whose run it is, where it is another person's")
+
+
 def run_argument(parser: argparse.ArgumentParser, **options: Any) -> None:
     """Add the run that a verb is about; `options` are those of `add_argument`."""
     parser.add_argument("run", **{"metavar": "RUN", "help": RUN_HELP, **options})

@@ -13,6 +13,7 @@ from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
 from trainer.evaluate_config import EvaluateConfig
+from trainer.people import owner_name
 from trainer.quote import quoted
 from trainer.stored_settings import settings_of
 
@@ -164,6 +165,8 @@ def _origin() -> Iterable[Column]:
     yield preset(value=lambda row, _: row.run.preset)
     yield _word(id="kind", heading="kind", about="kind of run", width=10, value=lambda row, _: row.run.kind)
     yield _word(id="device", heading="device", about="where it runs", width=14, value=lambda row, _: row.run.device)
+    owner = partial(_word, id="owner", heading="owner", about="who made it", width=6)
+    yield owner(value=lambda row, _: owner_name(row.run) or None)
     tags = partial(_word, id="tags", heading="tags", about="tags", width=14)
     yield tags(value=lambda row, _: ", ".join(row.labels.tags) or None)
     note = partial(_word, id="note", heading="note", about="note", width=20, text=_note)
@@ -273,6 +276,20 @@ def sorted_by(rows: Sequence[RunRow], by: Column, now: float, *, descending: boo
         (known if is_known else unknown).append((by.key(value), row))
     known.sort(key=lambda pair: pair[0], reverse=descending)
     return [row for _, row in known + unknown]
+
+
+def with_owner(columns: tuple[str, ...], usual: tuple[str, ...], rows: Iterable[RunRow]) -> tuple[str, ...]:
+    """The columns with whose the runs are, where nobody has chosen others and the runs are several people's.
+
+    Args:
+        columns: those that are wanted.
+        usual: those as long as nobody has chosen, the state among them.
+        rows: every run.
+    """
+    if columns != usual or len({row.run.owner_uid for row in rows} - {None}) < 2:
+        return columns
+    behind = columns.index("state") + 1
+    return (*columns[:behind], "owner", *columns[behind:])
 
 
 def differing_settings(rows: Sequence[RunRow]) -> list[str]:

@@ -105,7 +105,7 @@ def _wanted(what: Column) -> str:
 
 def _has_word(row: RunRow, _: Asked, *, word: str) -> bool:
     run, labels = row.run, row.labels
-    texts = (run.name, run.id, run.preset or "", row.state, run.kind, *labels.tags, labels.note)
+    texts = (run.name, run.id, run.preset or "", row.state, run.kind, run.owner or "", *labels.tags, labels.note)
     return any(word in text.lower() for text in texts)
 
 

@@ -17,6 +17,7 @@ from simclr_tui.run.checkpoint_words import HEADING, state_of, table, totals, wh
 from simclr_tui.run_tabs.listing import Listing
 from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.screens.controls import ask_evaluation, ask_fork
+from simclr_tui.screens.group import do_to_own
 from simclr_tui.theme import MUTED
 from trainer.store.records import TRAINED_KINDS, Checkpoint
 
@@ -149,7 +150,8 @@ class CheckpointsTab(RunTab):
         if asked is not None:
             look, row = asked
             deed = "unpin" if row.step in look.opened.pinned else "pin"
-            self.dashboard.do(partial(self.dashboard.actions.checkpoint, look.row.run.id, deed, [row.step]))
+            act = partial(self.dashboard.actions.checkpoint, look.row.run.id, deed, [row.step])
+            do_to_own(self.dashboard, deed, [look.row], act, what="a checkpoint of ")
 
     def action_evaluate(self) -> None:
         """Ask in which way, with this one chosen."""

@@ -15,7 +15,8 @@ from textual.widgets import Static
 from simclr_tui.keys import key
 from simclr_tui.lab.words import status_words
 from simclr_tui.model import RunRow
-from simclr_tui.screens.controls import ask_fork, ask_stop, is_allowed
+from simclr_tui.screens.controls import ask_fork, ask_pause, ask_resume, ask_stop, is_allowed
+from simclr_tui.screens.group import do_to_own
 from simclr_tui.theme import MUTED
 from simclr_tui.verbs import useful
 from simclr_tui.widgets.bench_grid import BenchGrid
@@ -165,13 +166,15 @@ class BenchmarkScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Pause it."""
-        if self._allowed("pause") is not None:
-            self.dashboard.do(partial(self.dashboard.actions.pause, self._run_id))
+        row = self._allowed("pause")
+        if row is not None:
+            ask_pause(self.dashboard, row)
 
     def action_resume(self) -> None:
         """Go on with it."""
-        if self._allowed("resume") is not None:
-            self.dashboard.do(partial(self.dashboard.actions.resume, self._run_id))
+        row = self._allowed("resume")
+        if row is not None:
+            ask_resume(self.dashboard, row)
 
     def action_stop(self) -> None:
         """Stop it once that is confirmed."""
@@ -209,8 +212,10 @@ class BenchmarkScreen(Screen[None]):
             self.app.push_screen(ApplyScreen(bench, rows, way=way), then)  # type: ignore[arg-type]
 
     def _apply(self, run_id: str | None) -> None:
-        if run_id is not None:
-            self.dashboard.do(partial(self.dashboard.actions.apply, self._run_id, run_id))
+        row = self._board.row_of(run_id)
+        if row is not None:
+            act = partial(self.dashboard.actions.apply, self._run_id, row.run.id)
+            do_to_own(self.dashboard, "change", [row], act)
 
     def _fork(self, run_id: str | None) -> None:
         row, bench = self._board.row_of(run_id), self.bench

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from textual.binding import Binding, BindingType
 
 from simclr_tui.keys import key
-from simclr_tui.screens.group import refusal_of
+from simclr_tui.screens.group import do_to_own, refusal_of
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import useful
+from trainer.people import named_with_owner
 from trainer.store.records import TRAINED_KINDS
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ class RunControls(BoardKeys):
         self.app.push_screen(NewRunScreen())
 
     def action_pause(self) -> None:
-        """Pause the cursor's run; nothing is lost, so nothing is asked."""
+        """Pause the cursor's run; nothing is lost, so nothing is asked where it is one's own."""
         row = self._allowed("pause")
         if row is not None:
-            self.dashboard.do(partial(self.dashboard.actions.pause, row.run.id))
+            ask_pause(self.dashboard, row)
 
     def action_resume(self) -> None:
         """Resume the cursor's run."""
@@ -58,7 +59,7 @@ class RunControls(BoardKeys):
             held = f"{hold} lets it take its turn" if row.turn.is_held else f"{sooner} moves it sooner"
             self.notify(f"{row.run.name} waits in line already and starts by itself; {held}, {out} takes it out")
         elif (row := self._allowed("resume")) is not None:
-            self.dashboard.do(partial(self.dashboard.actions.resume, row.run.id))
+            ask_resume(self.dashboard, row)
 
     def action_evaluate(self) -> None:
         """Ask in which way the cursor's run is evaluated, and do it."""
@@ -127,6 +128,16 @@ def is_allowed(screen: "Screen[None]", verb: str, row: "RunRow") -> bool:
     return sentence is None
 
 
+def ask_pause(dashboard: "DashboardApp", row: "RunRow") -> None:
+    """Pause a run; another person's once that is confirmed."""
+    do_to_own(dashboard, "pause", [row], partial(dashboard.actions.pause, row.run.id), or_runner=True)
+
+
+def ask_resume(dashboard: "DashboardApp", row: "RunRow") -> None:
+    """Resume a run; another person's once that is confirmed."""
+    do_to_own(dashboard, "resume", [row], partial(dashboard.actions.resume, row.run.id))
+
+
 def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:
     """Stop a run once it is confirmed."""
     from simclr_tui.screens.confirm import ConfirmScreen
@@ -142,7 +153,7 @@ def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:
 
     dashboard.push_screen(
         ConfirmScreen(
-            f"Stop {row.run.name}?",
+            f"Stop {named_with_owner(row.run)}?",
             f"It {how}. It counts as ended from then on; it can still be resumed by name.",
             yes="stop",
             no="keep it running",

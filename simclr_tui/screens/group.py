@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import named, refusal
+from trainer.people import is_anothers, named_with_owner, owner_name
 
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
@@ -71,6 +72,9 @@ def confirm(
 
     count = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
     words = [named([row.run.name for row in rows]), consequence]
+    others = [named_with_owner(row.run) for row in rows if is_anothers(row.run)]
+    if others:
+        words.append(f"Not yours: {named(others)}.")
     if refused:
         words.append(f"Left alone: {'; '.join(refused[:_MOST_SENTENCES])}.")
 
@@ -80,6 +84,44 @@ def confirm(
 
     screen = ConfirmScreen(f"{verb.capitalize()} {count}?", "\n\n".join(words), yes=verb, no="leave them")
     dashboard.push_screen(screen, do)
+
+
+def do_to_own(
+    dashboard: "DashboardApp",
+    verb: str,
+    rows: "Sequence[RunRow]",
+    act: Callable[[], object],
+    *,
+    what: str = "",
+    or_runner: bool = False,
+) -> None:
+    """Do something to runs at once, and after a question where it is another person's that one of them is.
+
+    Args:
+        dashboard: the app.
+        verb: what is done, as the answer says it.
+        rows: the runs that it changes something for.
+        act: does it, in a thread.
+        what: of the runs is changed, ending with a blank; nothing for the runs themselves.
+        or_runner: whether runs that this user last started are their own as well.
+    """
+    from simclr_tui.screens.confirm import ConfirmScreen
+
+    others = [row.run for row in rows if is_anothers(row.run, or_runner=or_runner)]
+    if not others:
+        dashboard.do(act)
+        return
+    names = named([named_with_owner(run) for run in others])
+    people = named(sorted({owner_name(run) for run in others}))
+
+    def do(is_sure: bool | None) -> None:
+        if is_sure:
+            dashboard.do(act)
+
+    consequence = f"{'It is' if len(others) == 1 else 'They are'} not yours. Where in doubt, ask {people} first."
+    dashboard.push_screen(
+        ConfirmScreen(f"{verb.capitalize()} {what}{names}?", consequence, yes=verb, no="leave it"), do
+    )
 
 
 def refusal_of(verb: str, row: "RunRow") -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from simclr_tui.keys import key
-from simclr_tui.screens.group import confirm, refusal_of, sorted_out
+from simclr_tui.screens.group import confirm, do_to_own, refusal_of, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ class LabelControls(BoardKeys):
         row = self._labelled("write on")
         if row is None:
             return
-        run_id = row.run.id
 
         def save(changes: dict[str, Any] | None) -> None:
             if changes is not None:
-                self.dashboard.do(partial(self._labels.edit, run_id, **changes))
+                writes_over = changes["name"] is not None or changes["note"] is not None or changes["remove"]
+                act = partial(self._labels.edit, row.run.id, **changes)
+                do_to_own(self.dashboard, "change", [row] if writes_over else [], act)
 
         self.app.push_screen(LabelScreen(row), save)
 
@@ -93,7 +94,9 @@ class LabelControls(BoardKeys):
         """Archive the cursor's run, or list it again."""
         row = self._labelled("archive")
         if row is not None:
-            self.dashboard.do(partial(self._labels.archive, [row.run.id], is_archived=not row.labels.is_archived))
+            is_archived = not row.labels.is_archived
+            act = partial(self._labels.archive, [row.run.id], is_archived=is_archived)
+            do_to_own(self.dashboard, "archive" if is_archived else "list", [row], act)
 
     def action_archive_marked(self) -> None:
         """Archive the marked runs once that is confirmed; where all of them are archived, list them again."""
@@ -118,7 +121,8 @@ class LabelControls(BoardKeys):
         if sentence is not None:
             self.notify(sentence, severity="warning")
         else:
-            self.dashboard.do(partial(self._labels.trash, [row.run.id], is_trashed=not is_trashed))
+            act = partial(self._labels.trash, [row.run.id], is_trashed=not is_trashed)
+            do_to_own(self.dashboard, "restore" if is_trashed else "trash", [row], act)
 
     def action_trash_marked(self) -> None:
         """Put the marked runs into the trash once that is confirmed; where all of them are there, take them out."""

@@ -9,13 +9,16 @@ from textual.binding import Binding, BindingType
 
 from simclr_tui.format import size
 from simclr_tui.keys import key
-from simclr_tui.screens.group import CONSEQUENCES, confirm, sorted_out
+from simclr_tui.screens.group import CONSEQUENCES, confirm, do_to_own, sorted_out
 from simclr_tui.screens.mixin import BoardKeys
 from trainer.devices import describe
 
 if TYPE_CHECKING:
     from simclr_tui.model import RunRow
     from trainer.devices import Gpu
+
+
+_VERBS = {"up": "pass", "down": "move", "hold": "hold", "release": "release"}
 
 
 class LineControls(BoardKeys):
@@ -44,7 +47,7 @@ class LineControls(BoardKeys):
         in_order = sorted(able, key=lambda row: row.place)
         act = partial(self.dashboard.actions.group, "queue", [row.run.id for row in in_order])
         if not self.board.marked_rows:
-            self.dashboard.do(act)
+            do_to_own(self.dashboard, "queue", in_order, act)
             return
         confirm(self.dashboard, "queue", in_order, CONSEQUENCES["queue"], act, refused=refused)
 
@@ -55,16 +58,23 @@ class LineControls(BoardKeys):
             return
         if action == "hold" and row.turn.is_held:
             action = "release"
-        self.dashboard.do(partial(self.dashboard.actions.change_line, row.run.id, action))
+        nearest = {"up": row.turn.place - 1}.get(action, row.turn.place)
+        passed = [
+            one
+            for one in self.board.rows
+            if one.turn and one.turn.device == row.turn.device and nearest <= one.turn.place < row.turn.place
+        ]
+        act = partial(self.dashboard.actions.change_line, row.run.id, action)
+        do_to_own(self.dashboard, _VERBS[action], [row, *passed], act, or_runner=True)
 
     def action_line_device(self) -> None:
         """Ask for which device the cursor's run shall wait, and let it."""
         row = self._waiting()
         if row is not None and row.turn is not None:
-            asked = self._ask_device(row.run.id, row.run.name, row.turn.device)
+            asked = self._ask_device(row, row.turn.device)
             self.run_worker(asked, group="line-device", exclusive=True, exit_on_error=False)
 
-    async def _ask_device(self, run_id: str, name: str, device: str) -> None:
+    async def _ask_device(self, row: "RunRow", device: str) -> None:
         """Look which devices there are, in a thread since the driver may take its time, and ask."""
         from simclr_tui.screens.pick import Item, PickScreen
         from trainer.devices import gpus
@@ -74,10 +84,11 @@ class LineControls(BoardKeys):
 
         def send(chosen: list[str] | None) -> None:
             if chosen:
-                self.dashboard.do(partial(self.dashboard.actions.redirect, run_id, chosen[0]))
+                act = partial(self.dashboard.actions.redirect, row.run.id, chosen[0])
+                do_to_own(self.dashboard, "move", [row], act, or_runner=True)
 
         chosen = [item.id for item in items if item.text == device]
-        self.app.push_screen(PickScreen(f"Where {name} waits", items, chosen), send)
+        self.app.push_screen(PickScreen(f"Where {row.run.name} waits", items, chosen), send)
 
     def _waiting(self) -> "RunRow | None":
         """The cursor's run if it waits in a line; else a sentence, and None."""

@@ -10,7 +10,7 @@ from textual.widgets import Input, Static
 
 from simclr_tui.board import MOST_DRAWN
 from simclr_tui.keys import key
-from simclr_tui.run_list.columns import COLUMNS, SETTING, USUAL_COLUMNS, column, differing_settings
+from simclr_tui.run_list.columns import COLUMNS, SETTING, USUAL_COLUMNS, column, differing_settings, with_owner
 from simclr_tui.run_list.listing import EVERYTHING, ListView
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.theme import MUTED
@@ -133,7 +133,7 @@ class ListControls(BoardKeys):
             if chosen is not None:
                 self._look(columns=tuple(chosen) or USUAL_COLUMNS)
 
-        self.app.push_screen(PickScreen("columns", items, self.board.listed.columns, many=True), show)
+        self.app.push_screen(PickScreen("columns", items, self._columns(), many=True), show)
 
     def action_group_by(self) -> None:
         """Ask what runs are put together by."""
@@ -187,7 +187,7 @@ class ListControls(BoardKeys):
         table.show(
             Table(
                 lines=board.lines,
-                columns=tuple(map(column, listed.shown)),
+                columns=tuple(map(column, replace(listed, columns=self._columns()).shown)),
                 sort=listed.sort,
                 is_descending=listed.is_descending,
                 cursor_id=board.cursor_id,
@@ -196,6 +196,9 @@ class ListControls(BoardKeys):
             )
         )
         self._show_titles(table)
+
+    def _columns(self) -> tuple[str, ...]:
+        return with_owner(self.board.listed.columns, USUAL_COLUMNS, self.board.rows)
 
     def _show_titles(self, table: RunTable) -> None:
         """How many runs there are, and everything because of which some can't be seen."""

@@ -10,6 +10,7 @@ from simclr_tui.format import count
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.theme import MUTED
 from simclr_tui.words import Part, checkpoint_words, failure, is_inexact, settings_words
+from trainer.people import is_anothers, people_words
 
 
 class RunFacts(Widget):
@@ -41,7 +42,9 @@ class RunFacts(Widget):
             name = known.run.name if known is not None else "a run that is not here any more"
             where = f" ({run.parent_run_id}) at step {count(run.parent_step)}\n"
             parts += [("forked from ", MUTED), (name, "bold"), where]
-        machine = f"{run.device or 'no device yet'} · {run.host or 'no host yet'}"
+        # One's own name tells nothing.
+        people = people_words(run) if is_anothers(run) or run.runner_uid not in (None, run.owner_uid) else ""
+        machine = " · ".join(filter(None, [run.device or "no device yet", run.host or "no host yet", people]))
         exactness = "not promised" if is_inexact(run) else run.exactness or "not known yet"
         parts.append((f"{machine} · exactness {exactness}\n", MUTED))
         changed = changed_settings(run)

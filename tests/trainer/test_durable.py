@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.small_disk import files_of_at_most
 from trainer.durable import read_plain_file, write_durably
 
 
@@ -46,11 +47,19 @@ def test_a_write_that_takes_only_some_bytes_goes_on(tmp_path: Path, monkeypatch:
 
 def test_the_old_content_stays_where_the_new_one_can_not_be_written(tmp_path: Path) -> None:
     write_durably(tmp_path / "a", b"old")
-    (tmp_path / "a.tmp").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left on device"):
+    with files_of_at_most(2), pytest.raises(OSError, match="File too large"):
         write_durably(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_link_that_somebody_put_in_the_way_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"theirs")
+    (tmp_path / "a.tmp").symlink_to("theirs")
+    write_durably(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "theirs").read_bytes() == b"theirs"
 
 
 def _link(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from tests.trainer.test_store import make_run, step_row
+from tests.trainer.test_store import step_row
 from trainer.errors import StoreError
 from trainer.paths import store_file
 from trainer.store import RunStore, StoreReader
@@ -200,7 +200,13 @@ def old_with_a_run(runs: Path) -> str:
     connection.row_factory = sqlite3.Row
     store = RunStore(connection, runs)
     store._process = multiprocessing.current_process().pid or 0
-    run_id = make_run(store)
+    run_id = "an0ldrun00"
+    query = (
+        "INSERT INTO runs (id, name, kind, config, created_at, lifecycle, lifecycle_at) VALUES (?, 'old', 'pretrain',"
+        " '{}', 1.0, 'created', 1.0)"
+    )
+    connection.execute(query, (run_id,))
+    store.event(run_id, "created", "pretrain run made")
     store.append(run_id, [step_row(1), step_row(2, 0.5)])
     store.put_epoch(run_id, 1, {"loss": 0.75, "knn_top1": 0.3})
     store.put_evaluations(run_id, [knn_row(0.4)])

@@ -5,10 +5,11 @@ The checks are small functions, each of one finding; a group of them that fails 
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from trainer.doctor import database, folder, logout, machine, places, runs
+from trainer.doctor import database, folder, logout, machine, people, places, runs
 from trainer.doctor.check import LEVELS, Check, Level
 from trainer.doctor.checkpoints import Depth
 from trainer.paths import store_file
@@ -28,9 +29,9 @@ def examine(runs_folder: Path, *, depth: Depth = "newest") -> Iterator[tuple[str
     yield from _guarded("machine", _machine(runs_folder))
     there = _first(lambda: folder.is_there(runs_folder))
     yield "runs folder", there
-    if there.level == "ok" and runs_folder.is_dir():
+    if there.level == "ok" and os.path.isdir(runs_folder):  # noqa: PTH112 - says no where Path raises
         yield from _guarded("runs folder", _folder(runs_folder))
-    if runs_folder.is_dir():
+    if os.path.isdir(runs_folder):  # noqa: PTH112
         yield from _guarded("store", _store(runs_folder, is_quick=depth == "sizes"))
         yield from _guarded("runs", [lambda: runs.checks(runs_folder, runs.read_store(runs_folder), depth=depth)])
     yield from _guarded("logging out", [logout.logging_out])
@@ -45,6 +46,7 @@ def _machine(path: Path) -> list[Callable[[], _Finding]]:
         machine.memory,
         machine.shared_memory,
         machine.open_files,
+        people.device_locks,
         lambda: machine.clock(database.newest_event_at(path)),
     ]
 
@@ -55,6 +57,7 @@ def _folder(path: Path) -> list[Callable[[], _Finding]]:
         lambda: folder.space(path),
         lambda: folder.locks(path),
         lambda: folder.syncing(path),
+        lambda: people.checks(path),
     ]
 
 

@@ -12,7 +12,7 @@ from trainer.paths import store_file
 from trainer.room import size
 from trainer.store.connect import SCHEMA_VERSION
 from trainer.store.damage import bad_text
-from trainer.store.frozen import read_only_address
+from trainer.store.frozen import is_frozen, read_only_address
 from trainer.store.guard import wal_file
 
 RESTORE = "`simclr-tui doctor --restore` puts the newest backup back"
@@ -156,6 +156,7 @@ def journal(path: Path, *, is_network: bool | None) -> Iterator[Check]:
         return
     with closing(connect(path)) as connection:
         mode = str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+    mode = "wal" if is_frozen(path) else mode  # one that is opened as unchanging says something else of itself
     if mode == "wal" and is_network:
         words = "WAL, on a network file system, where it can be damaged (sqlite.org/wal.html)"
         yield Check("journal", "bad", words, "stop all runs and move the runs folder to a local disk")

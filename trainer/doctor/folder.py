@@ -16,6 +16,7 @@ from trainer.manifest import manifest_paths, run_folders
 from trainer.paths import run_dir
 from trainer.process import lock_holder, wait_until_free
 from trainer.room import FEWEST, WARN_BELOW, size
+from trainer.sharing import owner_of, whose
 
 _LITTLE_BYTES = 1 << 30
 _FEW_INODES = 1000
@@ -45,8 +46,11 @@ def is_there(runs: Path) -> Check:
             return Check("runs folder", "bad", f"{runs} is not there and {above} can't be written", another)
         return Check("runs folder", "ok", f"{runs} is not there yet; the first run makes it")
     if not os.access(runs, os.R_OK | os.X_OK):
-        return Check("runs folder", "bad", f"{runs} can't be read", f"`chmod u+rwx {runs}`, or {another}")
+        return Check("runs folder", "bad", f"{runs}{whose(runs)} can't be read", f"`chmod u+rwx {runs}`, or {another}")
     if not os.access(runs, os.W_OK):
+        if whose(runs):
+            words = f"{runs} is {owner_of(runs)}'s and can be read but not written by you"
+            return Check("runs folder", "warn", words, "look as you like; to have runs of your own, " + another)
         return Check("runs folder", "bad", f"{runs} can't be written", f"`chmod u+w {runs}`, or {another}")
     return Check("runs folder", "ok", f"{runs} can be read and written")
 

@@ -24,6 +24,7 @@ from trainer.features import extract
 from trainer.job import Job
 from trainer.model import SimCLRModel, build_model
 from trainer.paths import run_dir
+from trainer.sharing import make_folder
 
 FEATURE_BATCH = 512
 
@@ -144,7 +145,7 @@ class Subject:
         path = self._root / f"step-{self.step}"
         if self.wish.dataset:
             path /= re.sub(r"[^A-Za-z0-9_]+", "-", self.wish.dataset).strip("-")
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path, exist_ok=True)
         return path
 
     @property

@@ -25,7 +25,10 @@ from trainer.store.pages import KEYS, kinds_of, pages
 from trainer.store.reader import StoreReader
 from trainer.store.records import Artifact, Checkpoint, Run
 
-_NOT_PACKED = ("loss", "knn_top1", "pending_command", "host", "boot_id", "pid", "start_ticks", "alive_at", "phase")
+_NOT_PACKED = (
+    *("loss", "knn_top1", "pending_command", "host", "boot_id", "pid", "start_ticks", "alive_at", "phase"),
+    *("owner", "owner_uid", "runner", "runner_uid"),
+)
 """Fields of a run that are of its process, or that its rows say anyway."""
 
 

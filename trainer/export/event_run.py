@@ -23,6 +23,7 @@ from trainer.export.event_files import Events, groups, read_events
 from trainer.export.importing import MOVED, add_rows, add_run, clear, clear_left, only_import
 from trainer.export.tags import EPOCH_TAGS, STEP_TAGS
 from trainer.paths import import_dir, new_run_id, run_dir
+from trainer.sharing import make_folder
 from trainer.start import LONGEST_NAME, checked_name
 from trainer.store.records import IMPORTED
 
@@ -70,12 +71,12 @@ def import_events(store: AddingStore, folder: Path, *, name: str = "") -> Import
         run_id = new_run_id()
         begun = import_dir(store.runs_path, run_id)
         try:
-            begun.mkdir()
+            make_folder(begun)
             add_rows(store, "steps", run_id, iter(steps))
             add_rows(store, "epochs", run_id, iter(epochs))
             add_rows(store, "metrics", run_id, iter(_metric_rows(events, shift)))
             (begun / MOVED).touch()
-            run_dir(store.runs_path, run_id).mkdir()
+            make_folder(run_dir(store.runs_path, run_id))
             row, told = _run_row(run_id, name, events, shift, steps, epochs), _told(events, folder)
             add_run(store, row, {"events": told})
         except OSError as error:

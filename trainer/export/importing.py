@@ -23,7 +23,8 @@ from trainer.export.sound_rows import Row, rows_of, run_row
 from trainer.export.unpacking import contents_of, opened, unpack
 from trainer.manifest import BadManifestError, manifest_paths, read_manifest
 from trainer.paths import BEGUN, import_dir, is_run_id, run_dir
-from trainer.process import making_runs
+from trainer.process import made_by_me, making_runs
+from trainer.sharing import make_folder
 from trainer.start import checked_name
 from trainer.store.pages import KEYS, kinds_of
 from trainer.store.records import StepRow
@@ -80,8 +81,8 @@ def import_archive(store: AddingStore, archive: Path, *, name: str = "") -> Impo
                 "--rebuild` adds it, or move it away"
             )
         try:
-            begun.mkdir()
-            (begun / run_id).mkdir()
+            make_folder(begun)
+            make_folder(begun / run_id)
             unpack(tar, contents, begun, run_id)
             return _bring_in(store, contents, begun, row | ({"name": name} if name else {}), archive)
         except OSError as error:
@@ -193,7 +194,8 @@ def _make_buckets(store: AddingStore, run_id: str, rows: list[Row]) -> None:
 
 
 def add_run(store: AddingStore, row: Row, last: dict[str, list[dict[str, Any]]]) -> None:
-    """Add the row of the run with its labels and events. Commits durably, all of it or nothing."""
+    """Add the row of the run, which is this user's, with its labels and events. Commits durably, all or nothing."""
+    row = row | made_by_me() | {"runner": None, "runner_uid": None}
     with store._write(durable=True) as connection:
         known = connection.execute("SELECT 1 FROM runs WHERE id = ?", (row["id"],)).fetchone()
         if known is not None:

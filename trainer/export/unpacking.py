@@ -22,6 +22,7 @@ from trainer.export.archive_form import (
     Member,
     read_contents,
 )
+from trainer.sharing import create, make_folder
 
 _AT_ONCE = 1 << 20
 
@@ -108,10 +109,9 @@ def _place(name: str, run_id: str) -> str:
 
 
 def _write(file: IO[bytes], member: Member, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, exist_ok=True)
     digest, size = hashlib.sha256(), 0
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    with os.fdopen(descriptor, "wb") as written:
+    with os.fdopen(create(path), "wb") as written:
         while data := file.read(_AT_ONCE):
             digest.update(data)
             size += len(data)

@@ -21,6 +21,7 @@ from trainer.durable import sync
 from trainer.errors import BusyError, StoreError
 from trainer.paths import store_file
 from trainer.process import live_trainers
+from trainer.sharing import create_anew, make_folder, open_lock
 from trainer.store.connect import BUSY_TIMEOUT_SECONDS, connect_reader, damaged, unreadable
 from trainer.store.damage import find_damage
 from trainer.store.guard import WriteGuard
@@ -71,8 +72,8 @@ def backup(runs: Path) -> Backup:
     """
     path, folder = store_file(runs), _folder(runs)
     with _telling_of_the_disk(folder):
-        folder.mkdir(exist_ok=True)
-        with (folder / "backup.lock").open("a") as lock:
+        make_folder(folder, exist_ok=True)
+        with open_lock(folder / "backup.lock") as lock:
             _take(lock.fileno(), folder)
             _check_room(path, folder)
             temporary = folder / "runs.db.tmp"
@@ -113,9 +114,10 @@ def restore_backup(runs: Path, chosen: Backup | None = None) -> Path | None:
         )
     path, temporary = store_file(runs), runs / "runs.db.restoring"
     _refuse_live(runs)
-    with _telling_of_the_disk(runs), path.with_suffix(".lock").open("a") as lock:
+    with _telling_of_the_disk(runs), open_lock(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
+            os.close(create_anew(temporary))
             shutil.copyfile(source.path, temporary)
             trouble = _trouble_with(temporary)
             if trouble is not None:
@@ -163,6 +165,7 @@ def _copy(path: Path, temporary: Path) -> None:
             # A read transaction, in which the state stays the same: else each commit would begin the copy anew.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            os.close(create_anew(temporary))
             with closing(sqlite3.connect(temporary, isolation_level=None)) as target:
                 target.execute("PRAGMA journal_mode=OFF")
                 target.execute("PRAGMA synchronous=OFF")

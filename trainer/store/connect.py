@@ -7,6 +7,7 @@ system, where there is no WAL mode, they wait for each other up to the busy time
 """
 
 import fcntl
+import os
 import sqlite3
 import stat
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import StoreError, StoreVersionError
+from trainer.sharing import create, give_to_group_of, open_lock, owner_of
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
 from trainer.store.frozen import read_only_address
 from trainer.store.guard import WriteGuard
@@ -24,7 +26,7 @@ from trainer.store.hiding import without_pandas
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0
@@ -65,6 +67,7 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
     except BaseException:
         connection.close()
         raise
+    _share(path)
     return connection
 
 
@@ -84,6 +87,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
 
         from trainer.store.migrations import migrate
     _refuse_another_programs(path)
+    _make_or_refuse(path)
     kind = file_system_type(path)
     guard = WriteGuard(path, timeout_seconds=BUSY_TIMEOUT_SECONDS, is_shared_by_machines=is_network(kind))
     try:
@@ -100,6 +104,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
         migrate(db, path, journal_mode_on(kind), guard)
         settle_journal_mode(connection, path, journal_mode_on(kind))
         guard.know()
+        _share(path)
     except sqlite3.Error as error:
         connection.close()
         raise unreadable(path, error) from error
@@ -115,6 +120,32 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
     return db, guard
 
 
+def _make_or_refuse(path: Path) -> None:
+    """Make the file of a store where it is missing, whose permissions SQLite gives to its log as well.
+
+    Raises:
+        StoreError: it can't be made, or is there and another person's, who alone may write it.
+    """
+    try:
+        os.close(create(path))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise StoreError(f"{path} cannot be made ({error.strerror}); name a --runs-dir that you can write") from error
+    if not os.access(path, os.W_OK):
+        owner = owner_of(path)
+        raise StoreError(
+            f"{path} is {owner}'s and can be read but not written by you; name a --runs-dir of your own, or "
+            f"have {owner} share it (docs/shared-box.md)"
+        )
+
+
+def _share(path: Path) -> None:
+    """See that what this connection's SQLite made beside a store can be used by the others who use the store."""
+    for suffix in ("-wal", "-shm"):
+        give_to_group_of(path, path.with_name(path.name + suffix))
+
+
 def settle_journal_mode(connection: sqlite3.Connection, path: Path, wanted: str) -> None:
     """Bring a store that was made elsewhere, or by an older version, to the journal mode of its file system.
 
@@ -126,7 +157,7 @@ def settle_journal_mode(connection: sqlite3.Connection, path: Path, wanted: str)
     """
     if _journal_mode(connection) == wanted:
         return
-    with path.with_suffix(".lock").open("a") as lock:
+    with open_lock(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connection.execute("PRAGMA busy_timeout = 0")
         try:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import StoreError, StoreLostError
+from trainer.sharing import lock_descriptor
 
 CHECKPOINT_BYTES = 4 * 2**20
 """Size of the write-ahead log from which it is copied back into the store, as SQLite's own 1,000 pages."""
@@ -103,7 +104,7 @@ class WriteGuard:
             yield
             return
         try:
-            descriptor = self._open()
+            descriptor = lock_descriptor(self._lock_path)
         except OSError as error:
             raise StoreError(
                 f"{self._lock_path} cannot be opened ({error.strerror}); check the folder's permissions and its disk"
@@ -146,13 +147,6 @@ class WriteGuard:
                 )
             if found is not None:
                 self._known[path] = found
-
-    def _open(self) -> int:
-        try:
-            return os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o666)
-        except PermissionError:
-            # Somebody else's, who made it while the store was everybody's: on a local disk reading is enough for flock.
-            return os.open(self._lock_path, os.O_RDONLY)
 
     def _wait(self, descriptor: int) -> None:
         waits_seconds = min(self.timeout_seconds, IN_VAIN_SECONDS if self._has_waited_in_vain else math.inf)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database, Migrations
 
+from trainer.sharing import open_lock
 from trainer.store.connect import SCHEMA_VERSION, check_version, set_journal_mode
 from trainer.store.guard import WriteGuard
 
@@ -39,7 +40,7 @@ def migrate(db: Database, path: Path, journal_mode: str, guard: WriteGuard) -> N
     """
     if check_version(db.conn, path) == SCHEMA_VERSION:
         return
-    with path.with_suffix(".lock").open("a") as lock:
+    with open_lock(path.with_suffix(".lock")) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if check_version(db.conn, path) < SCHEMA_VERSION:
             with guard.held():
@@ -200,3 +201,12 @@ def m004_anatomy_and_trials(db: Database) -> None:
     for name, kind in columns.items():
         trials.add_column(name, kind)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_people(db: Database) -> None:
+    """Who made a run, and who last started its trainer."""
+    runs: Any = db["runs"]
+    for name, kind in {"owner": str, "owner_uid": int, "runner": str, "runner_uid": int}.items():
+        runs.add_column(name, kind)
+    db.execute("PRAGMA user_version = 5")

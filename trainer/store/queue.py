@@ -4,6 +4,7 @@ import socket
 import sqlite3
 from collections.abc import Callable
 
+from trainer.process import start_ticks
 from trainer.store.reader import StoreReader
 from trainer.store.records import QueueRow, Run
 from trainer.store.runs import RunStore
@@ -90,6 +91,8 @@ def reorder(store: RunStore, change: Callable[[list[QueueRow]], dict[str, float]
 
 def run_of_process(store: StoreReader, process: int) -> Run | None:
     """The run whose trainer that process of this machine is, by what the trainer wrote last. Reads only."""
-    query = "SELECT id FROM runs WHERE pid = ? AND host = ? ORDER BY lifecycle_at DESC LIMIT 1"
+    query = "SELECT id, start_ticks FROM runs WHERE pid = ? AND host = ? ORDER BY lifecycle_at DESC LIMIT 1"
     rows: list[sqlite3.Row] = store._rows(query, (process, socket.gethostname()))
-    return store.run(rows[0]["id"]) if rows else None
+    started = start_ticks(process)  # not told of another person's where /proc is mounted with hidepid=2
+    is_it = bool(rows) and started in (None, rows[0]["start_ticks"])
+    return store.run(rows[0]["id"]) if is_it else None

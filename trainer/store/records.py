@@ -124,6 +124,14 @@ class Run(Record):
     """Median wall seconds of its latest steps, waiting for data included."""
     restarts_left: int | None = None
     """How often it is started again by itself after a crash or a hang."""
+    owner: str | None = None
+    """Name of the user who made it."""
+    owner_uid: int | None = None
+    """Number of that user on the machine on which it was made."""
+    runner: str | None = None
+    """Name of the user who last started its trainer."""
+    runner_uid: int | None = None
+    """Number of that user on `host`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

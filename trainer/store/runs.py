@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from trainer.paths import make_runs_dir, new_run_id, run_dir, store_file
+from trainer.process import made_by_me
+from trainer.sharing import make_folder
 from trainer.store.connect import connect_writer, immediate
 from trainer.store.guard import WriteGuard
 from trainer.store.reader import StoreReader
@@ -58,13 +60,13 @@ class RunStore(StoreReader):
     ) -> str:
         """Add a run that has not started, make its folder and return its id. Commits durably."""
         run_id = new_run_id()
-        run_dir(self.runs_path, run_id).mkdir(parents=True)
+        make_folder(run_dir(self.runs_path, run_id))
         now = time.time()
         with self._write(durable=True) as connection:
             connection.execute(
                 "INSERT INTO runs (id, name, kind, config, preset, created_at, source_run_id, lifecycle,"
-                " lifecycle_at, batch_size) VALUES (?, ?, ?, ?, ?, ?, ?, 'created', ?, ?)",
-                (run_id, name, kind, config, preset, now, source_run_id, now, batch_size),
+                " lifecycle_at, batch_size, owner, owner_uid) VALUES (?, ?, ?, ?, ?, ?, ?, 'created', ?, ?, ?, ?)",
+                (run_id, name, kind, config, preset, now, source_run_id, now, batch_size, *made_by_me().values()),
             )
             _insert_event(connection, run_id, "info", "created", f"{kind} run made", None, now)
         return run_id
@@ -86,7 +88,7 @@ class RunStore(StoreReader):
             message: for the events of both.
         """
         now = time.time()
-        run = {"created_at": now, "lifecycle": "created", "lifecycle_at": now, **run}
+        run = {"created_at": now, "lifecycle": "created", "lifecycle_at": now, **made_by_me(), **run}
         with self._write(durable=True) as connection:
             _insert_new(connection, "runs", run)
             _insert(connection, "checkpoints", {"at": now, **checkpoint})
@@ -238,10 +240,15 @@ class RunStore(StoreReader):
     def request(self, run_id: str, command: str) -> int:
         """Ask a live run to pause, stop or save; the id of the command. Commits durably."""
         assert command in COMMANDS, command
+        now = time.time()
         with self._write(durable=True) as connection:
             cursor = connection.execute(
-                "INSERT INTO commands (run_id, command, at) VALUES (?, ?, ?)", (run_id, command, time.time())
+                "INSERT INTO commands (run_id, command, at) VALUES (?, ?, ?)", (run_id, command, now)
             )
+            me = made_by_me()
+            query = "SELECT 1 FROM runs WHERE id = ? AND owner_uid IS NOT NULL AND owner_uid != ?"
+            if connection.execute(query, (run_id, me["owner_uid"])).fetchone() is not None:
+                _insert_event(connection, run_id, "info", "asked", f"{me['owner']} asked it to {command}", None, now)
             return int(cursor.lastrowid)
 
     def take_commands(self, run_id: str, outcome: str, *, before: float | None = None) -> None:

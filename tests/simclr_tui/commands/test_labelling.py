@@ -156,7 +156,7 @@ def test_the_trash_is_emptied_by_age_and_only_when_it_is_sure(
         2,
         "simclr-tui: trash --empty: there is no terminal to ask on; add --yes to delete them for good\n",
     )
-    assert do("trash", "--yes")[2].startswith("simclr-tui: --older-than and --yes belong to --empty")
+    assert do("trash", "--yes")[2].startswith("simclr-tui: --older-than, --owner and --yes belong to --empty")
     assert "'many' is no number of days" in do("trash", "--empty", "--older-than", "many")[2]
     assert do("trash", "--empty", "--older-than", "3", "--yes") == (0, "0 runs deleted for good, 0 B freed\n", "")
     code, out, _ = do("trash", "--empty", "--older-than", "1", "--yes", "--json")
