@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainer.distributed.collectives import timed
+
 
 class _Sum(torch.autograd.Function):
     """The sum over all ranks, on every rank; so is the way back."""
@@ -19,14 +21,16 @@ class _Sum(torch.autograd.Function):
     def forward(_context: Any, own: Tensor) -> Tensor:
         """The sum of all ranks' tensors."""
         total = own.clone()
-        dist.all_reduce(total)
+        with timed(total):
+            dist.all_reduce(total)
         return total
 
     @staticmethod
     def backward(_context: Any, *gradients: Tensor) -> Tensor:
         """The sum of all ranks' gradients."""
         total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
+        with timed(total):
+            dist.all_reduce(total)
         return total
 
 

@@ -6,15 +6,18 @@ that rank is lost, its connections end, and so does this one.
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 
 from trainer.config import PretrainConfig
 from trainer.data import load as load_dataset
 from trainer.device import prepare_for
+from trainer.distributed.figures import Publisher
 from trainer.distributed.network import shared_functions
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
 from trainer.errors import DataError, ExitCode, TrainerError
+from trainer.gpu import make_sampler
 from trainer.group import Line, Word, joined
 from trainer.loader import Batch, ViewLoader
 from trainer.ranks import Ranks, is_lost_rank
@@ -61,7 +64,8 @@ def _train(line: Line, start: Start) -> None:
     )
     stepper = SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
     try:
-        _take_steps(line, state, loader, stepper, config)
+        with Publisher(line, machine, make_sampler(machine.uuid, _say)):
+            _take_steps(line, state, loader, stepper, config)
     finally:
         loader.close()
 
@@ -79,7 +83,10 @@ def _take_steps(
         if step != expected or step % per_epoch == 0:  # the first rank may have begun its batches anew
             batches = loader.epoch(step // per_epoch + 1, first_batch=step % per_epoch)
         state.step = step
-        stepper.take(next(batches), learning_rate(step + 1, per_epoch, config))
+        waited_from = time.perf_counter()
+        batch = next(batches)
+        line.pace.add_wait_for_data(time.perf_counter() - waited_from)
+        stepper.take(batch, learning_rate(step + 1, per_epoch, config))
         expected = step + 1
 
 

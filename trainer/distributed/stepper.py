@@ -1,5 +1,7 @@
 """Steps that all ranks take together, as the loop of the first rank sees them."""
 
+import time
+
 from torch import Tensor
 
 from trainer.config import PretrainConfig
@@ -40,7 +42,10 @@ class SharedStepper:
         """As in `trainer.stepper.Stepper`."""
         if self._line.ranks.leads:
             self._line.say(Word.STEP, self._state.step)
+        began = time.perf_counter()
         with part(OPTIMISER):
             begin_step(self._state, lr, self._config)
         views = self._loader.views(batch, part)
-        return update(self._state, views, self._config, self._machine, batch.labels, self._functions, part=part)
+        figures = update(self._state, views, self._config, self._machine, batch.labels, self._functions, part=part)
+        self._line.pace.add_step(time.perf_counter() - began)
+        return figures
