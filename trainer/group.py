@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from trainer.errors import ExitCode, TrainerError
 from trainer.pace import PACE
 from trainer.ranks import Ranks
 
@@ -39,6 +40,8 @@ class Line:
         self.ranks = ranks
         self.pace = PACE
         self._store = store
+        self.is_asked_to_end = False
+        """Whether a person or a cluster has asked for what ends this process, and wants no other one in its place."""
         self._is_open = True
 
     def aside(self, name: str) -> Any:
@@ -71,11 +74,20 @@ class Line:
         dist.broadcast_object_list(box, 0)
         return box[0]
 
-    def hear_all(self, text: str = "") -> list[str]:
-        """What each rank has to say, on every rank; nothing where all is well."""
-        said = [""] * self.ranks.world
-        dist.all_gather_object(said, text)
-        return said
+    def hear_all(self, problem: TrainerError | None = None) -> TrainerError | None:
+        """Whether each rank can take part, on every rank: the problem of the first one that can't, or None.
+
+        Args:
+            problem: of this rank.
+        """
+        said: list[tuple[str, int]] = [("", 0)] * self.ranks.world
+        dist.all_gather_object(said, ("", 0) if problem is None else (str(problem), int(problem.exit_code)))
+        sentence, code = next((one for one in said if one[0]), ("", 0))
+        if not sentence:
+            return None
+        found = TrainerError(sentence)
+        found.exit_code = ExitCode(code)
+        return found
 
     def end(self) -> None:
         """Tell the others that it is over, once. One that is not there any more needs no word."""

@@ -26,6 +26,11 @@ def run_parser() -> OptionParser:
         metavar="N",
         help="start the run again after a crash or a hang, at most so often [default what is left of an earlier one]",
     )
+    run.add_argument(
+        "--exit-file",
+        metavar="FILE",
+        help="where the exit code is written in the end; torchrun itself tells 0 or 1 [default nowhere]",
+    )
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 from simclr_tui.format import UNKNOWN, duration, number, size
 from trainer.straggler import Straggler, find_straggler, own_seconds
 
-HEADING = ("", "rank", "host", "device", "util", "memory", "power", "own step", "in collectives")
+HEADING = ("", "rank", "host", "device", "util", "memory", "power", "own step", "waits")
 RIGHT = (1, 4, 5, 6, 7, 8)
 """Columns that are numbers."""
 SIGN = "▲"
@@ -124,9 +124,9 @@ def short_rows(look: RanksLook, width: int, room: int) -> list[str]:
     left = room - len(lines)
     slow = found.rank if found is not None else None
     ranks = sorted(look.ranks, key=lambda one: (one.rank != slow, one.rank)) if left < len(look.ranks) else look.ranks
-    shown = ranks if len(ranks) <= left else ranks[: max(0, left - 1)]
+    shown = ranks if len(ranks) <= left else ranks[: max(min(1, left), left - 1)]
     lines += [_short(one, found, width) for one in shown]
-    if len(shown) < len(ranks) and left > 0:
+    if len(shown) < len(ranks) and left > len(shown):
         lines.append(f"  and {len(ranks) - len(shown)} ranks more")
     return [line[:width] for line in lines[:room]]
 

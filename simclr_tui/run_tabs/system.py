@@ -26,7 +26,7 @@ from simclr_tui.words import Part
 
 _NAME, _VALUE = 18, 22
 _NARROW = 100
-_LEFT_OUT_WHERE_NARROW = ("threads",)
+_LEFT_OUT_WHERE_NARROW = ("threads", "device")
 _STALE_SECONDS = 10.0
 
 
@@ -88,7 +88,8 @@ def _ranks(look: RanksLook, width: int) -> list[Content]:
     words = straggler_words(look)
     lines += [Content.styled(f"  {words}", "$warning")] if words else []
     rows = rank_rows(look)
-    cells = _cells([HEADING, *rows], range(len(HEADING)), RIGHT)
+    kept = [number for number, name in enumerate(HEADING) if width >= _NARROW or name not in _LEFT_OUT_WHERE_NARROW]
+    cells = _cells([HEADING, *rows], kept, RIGHT)
     for row, text in zip(("", *(row[0] for row in rows)), cells, strict=True):
         style = "$warning" if row else "" if text is not cells[0] else MUTED
         lines.append(Content.styled(fit(text, width).rstrip(), style))

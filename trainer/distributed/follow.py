@@ -5,18 +5,21 @@ that rank is lost, its connections end, and so does this one.
 """
 
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
 
 from trainer.config import PretrainConfig
 from trainer.data import load as load_dataset
-from trainer.device import prepare_for
+from trainer.device import Machine, prepare_for
+from trainer.device_lock import DeviceLockError, open_lock
+from trainer.devices import CPU, describe
 from trainer.distributed.figures import Publisher
 from trainer.distributed.network import shared_functions
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
-from trainer.errors import DataError, ExitCode, TrainerError
+from trainer.errors import BusyError, DataError, ExitCode, TrainerError
 from trainer.gpu import make_sampler
 from trainer.group import Line, Word, joined
 from trainer.loader import Batch, ViewLoader
@@ -48,13 +51,14 @@ def _train(line: Line, start: Start) -> None:
     config = PretrainConfig.from_json(start.config)
     try:
         machine = prepare_for(config, line.ranks)
+        hold_device(machine, line.ranks)
         dataset = load_dataset(config, _say)
         if dataset.fingerprint != start.data:
             raise DataError(f"--dataset: rank {line.ranks.rank} finds other images in {dataset.name} than rank 0")
     except TrainerError as error:
-        line.hear_all(str(error))
+        line.hear_all(error)
         return
-    if any(line.hear_all()):
+    if line.hear_all() is not None:
         return
     state = new_state(config, machine, classes=len(dataset.pretrain.classes), data=dataset.fingerprint)
     state.restore(start.payload)
@@ -68,6 +72,23 @@ def _train(line: Line, start: Start) -> None:
             _take_steps(line, state, loader, stepper, config)
     finally:
         loader.close()
+
+
+def hold_device(machine: Machine, ranks: Ranks) -> None:
+    """Hold the lock of this rank's device, shared, until the process ends.
+
+    Raises:
+        BusyError: a benchmark has it for itself.
+    """
+    name = machine.uuid or CPU
+    try:
+        is_held = open_lock(name).share()
+    except DeviceLockError as error:
+        print(f"trainer: rank {ranks.rank}: {error}", file=sys.stderr)  # noqa: T201
+        return
+    if not is_held:
+        where = f"{describe(name)} of rank {ranks.rank} on {socket.gethostname()}"
+        raise BusyError(f"--device: {where} is held by a benchmark; wait until it ends")
 
 
 def _take_steps(

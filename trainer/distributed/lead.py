@@ -10,7 +10,6 @@ from trainer.device import Machine
 from trainer.distributed.network import shared_functions
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
-from trainer.errors import TrainerError
 from trainer.group import Line, Word
 from trainer.loader import ViewLoader
 from trainer.step import TrainState
@@ -31,9 +30,9 @@ def lead(line: Line, state: TrainState, loader: ViewLoader, config: PretrainConf
     """
     line.say(Word.BEGIN)
     line.share(Start(config.to_json(), state.data, _on_the_host(state.payload())))
-    problem = next((said for said in line.hear_all() if said), "")
-    if problem:
-        raise TrainerError(problem)
+    problem = line.hear_all()
+    if problem is not None:
+        raise problem
     return SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
 
 
