@@ -52,8 +52,8 @@ def check_shares(config: PretrainConfig, count: int, ranks: Ranks) -> None:
         )
     if config.same_on_batch:
         raise ConfigError("same_on_batch", "a batch that is shared out has no first image; give --no-same-on-batch")
-    if config.compile in ("graph", "yes"):
-        raise ConfigError("compile", f"{config.compile} is for one process; with several ranks give auto or no")
+    if config.compile == "graph":
+        raise ConfigError("compile", "graph is for one process; with several ranks give auto, no or yes")
     check_device_of_ranks(config.device, ranks)
 
 

@@ -34,6 +34,13 @@ class _Sum(torch.autograd.Function):
         return total
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _summed(own: Tensor) -> Tensor:
+    """The sum over all ranks. No compiler looks into it: what lies before and behind is compiled by itself."""
+    total: Tensor = _Sum.apply(own)
+    return total
+
+
 class SharedBatchNorm(_BatchNorm):
     """Batch norm whose mean and variance in training are of all ranks' rows together; otherwise torch's.
 
@@ -54,9 +61,9 @@ class SharedBatchNorm(_BatchNorm):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         rows = x.numel() // x.shape[1] * dist.get_world_size()
-        mean_C: Tensor = _Sum.apply(x.sum(axes)) / rows
+        mean_C: Tensor = _summed(x.sum(axes)) / rows
         centred = x - mean_C.view(shape)
-        variance_C: Tensor = _Sum.apply(centred.square().sum(axes)) / rows
+        variance_C: Tensor = _summed(centred.square().sum(axes)) / rows
         self._follow(mean_C.detach(), variance_C.detach(), rows)
         normal = centred * torch.rsqrt(variance_C + self.eps).view(shape)
         if self.affine:

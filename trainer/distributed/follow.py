@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 
+from trainer.compiled import check_compiler
 from trainer.config import PretrainConfig
 from trainer.data import load as load_dataset
 from trainer.device import Machine, prepare_for
 from trainer.device_lock import DeviceLockError, open_lock
 from trainer.devices import CPU, describe
 from trainer.distributed.figures import Publisher
-from trainer.distributed.network import shared_functions
+from trainer.distributed.ready import ready_stepper
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
 from trainer.errors import BusyError, DataError, ExitCode, TrainerError
@@ -52,6 +53,7 @@ def _train(line: Line, start: Start) -> None:
     try:
         machine = prepare_for(config, line.ranks)
         hold_device(machine, line.ranks)
+        check_compiler(config, machine)
         dataset = load_dataset(config, _say)
         if dataset.fingerprint != start.data:
             raise DataError(f"--dataset: rank {line.ranks.rank} finds other images in {dataset.name} than rank 0")
@@ -66,10 +68,12 @@ def _train(line: Line, start: Start) -> None:
     loader = ViewLoader(
         dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels, ranks=line.ranks
     )
-    stepper = SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
     try:
+        stepper = ready_stepper(line, state, loader, config, machine)
         with Publisher(line, machine, make_sampler(machine.uuid, _say)):
             _take_steps(line, state, loader, stepper, config)
+    except TrainerError as error:
+        print(f"trainer: rank {line.ranks.rank}: {error}", file=sys.stderr)  # noqa: T201
     finally:
         loader.close()
 

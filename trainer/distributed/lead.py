@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainer.config import PretrainConfig
 from trainer.device import Machine
-from trainer.distributed.network import shared_functions
+from trainer.distributed.ready import ready_stepper
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
 from trainer.group import Line, Word
@@ -33,7 +33,7 @@ def lead(line: Line, state: TrainState, loader: ViewLoader, config: PretrainConf
     problem = line.hear_all()
     if problem is not None:
         raise problem
-    return SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
+    return ready_stepper(line, state, loader, config, machine)
 
 
 def _on_the_host(value: Any) -> Any:

@@ -16,9 +16,7 @@ from trainer.stepper import EAGER
 class SharedStepper:
     """Takes this rank's part of each step; the first rank calls the others to it."""
 
-    mode = EAGER
     sampled_every = 1
-    warm_up_seconds = 0.0
 
     def __init__(
         self,
@@ -28,9 +26,14 @@ class SharedStepper:
         machine: Machine,
         functions: Functions,
         line: Line,
+        *,
+        mode: str = EAGER,
+        warm_up_seconds: float = 0.0,
     ) -> None:
         """Args: what is trained, on this rank's shares of which batches, by which settings, on which device, what a
-        step calls, and the line to the other ranks."""
+        step calls, the line to the other ranks, how steps are run, and what getting ready for that took."""
+        self.mode = mode
+        self.warm_up_seconds = warm_up_seconds
         self._state = state
         self._loader = loader
         self._config = config
