@@ -66,7 +66,10 @@ def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[L
 @pytest.mark.reliability
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10")],
+    [
+        ({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10"),
+        ({"restart": "2"}, "--restart: torchrun starts ranks again by its own --max-restarts; leave it out"),
+    ],
 )
 def test_what_ranks_can_not_do_ends_all_of_them_with_a_sentence(
     tmp_path: Path, launched: list[Launched], changes: dict[str, str], said: str
