@@ -98,6 +98,8 @@ class Curves:
     anatomy: Sequence[AnatomyRow] = ()
     """The parts of the newest epochs."""
     device: Sequence[Mapping[str, Any]] = ()
+    ranks: Sequence[Mapping[str, Any]] = ()
+    """What each rank did in the last two minutes, where several processes train the run."""
     events: Sequence[Event] = ()
     evaluations: Sequence[Evaluation] = ()
     checkpoints: Sequence[Checkpoint] = ()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.errors import BusyError, ConfigError
+from trainer.ranks import Ranks
 
 CPU = "cpu"
 NEXT = "next"
@@ -101,6 +102,19 @@ def device_name(setting: str, there: Sequence[Gpu]) -> str:
         return NEXT
     index = int(setting.partition(":")[2] or 0)
     return there[index].uuid if index < len(there) else f"cuda-{index}"
+
+
+def names_on_this_machine(name: str, there: Sequence[Gpu], ranks: Ranks) -> list[str]:
+    """The names of the devices of all ranks on the first one's machine, its own first. Pure.
+
+    Args:
+        name: of the first rank's device.
+        there: the visible GPUs.
+        ranks: the first one's.
+    """
+    if name == CPU:
+        return [name]
+    return [name, *(device_name(f"cuda:{place}", there) for place in range(1, ranks.local_world))]
 
 
 def free_first(there: Sequence[Gpu]) -> list[Gpu]:

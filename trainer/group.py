@@ -10,11 +10,16 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from trainer.errors import ExitCode, TrainerError
+from trainer.pace import PACE
 from trainer.ranks import Ranks
 
-_PATIENCE = timedelta(days=7)
+PATIENCE = timedelta(days=7)
 """How long the others wait for the first one, which evaluates, saves or waits for space meanwhile. Its death is noticed
 at once, since gloo's connections end with it, and a step that hangs by the first rank's watchdog."""
+
+_ASIDE = timedelta(seconds=5)
+"""How long a question beside the training may take."""
 
 
 class Word(IntEnum):
@@ -30,10 +35,23 @@ class Word(IntEnum):
 class Line:
     """By which the first rank leads; the others hear what it says, in its order. Messages go over gloo, on the host."""
 
-    def __init__(self, ranks: Ranks) -> None:
-        """Args: who this process is; the group is joined already."""
+    def __init__(self, ranks: Ranks, store: Any) -> None:
+        """Args: who this process is, and torch's store of this group, which is joined already."""
         self.ranks = ranks
+        self.pace = PACE
+        self._store = store
+        self.is_asked_to_end = False
+        """Whether a person or a cluster has asked for what ends this process, and wants no other one in its place."""
         self._is_open = True
+
+    def aside(self, name: str) -> Any:
+        """A part of torch's store, by a connection of its own, for a thread that must not hold up what the group does.
+
+        It answers within some seconds, or raises RuntimeError.
+        """
+        store = dist.PrefixStore(name, self._store.clone())  # type: ignore[attr-defined]
+        store.set_timeout(_ASIDE)
+        return store
 
     def say(self, word: Word, number: int = 0) -> None:
         """Tell all others a word and a number."""
@@ -56,11 +74,20 @@ class Line:
         dist.broadcast_object_list(box, 0)
         return box[0]
 
-    def hear_all(self, text: str = "") -> list[str]:
-        """What each rank has to say, on every rank; nothing where all is well."""
-        said = [""] * self.ranks.world
-        dist.all_gather_object(said, text)
-        return said
+    def hear_all(self, problem: TrainerError | None = None) -> TrainerError | None:
+        """Whether each rank can take part, on every rank: the problem of the first one that can't, or None.
+
+        Args:
+            problem: of this rank.
+        """
+        said: list[tuple[str, int]] = [("", 0)] * self.ranks.world
+        dist.all_gather_object(said, ("", 0) if problem is None else (str(problem), int(problem.exit_code)))
+        sentence, code = next((one for one in said if one[0]), ("", 0))
+        if not sentence:
+            return None
+        found = TrainerError(sentence)
+        found.exit_code = ExitCode(code)
+        return found
 
     def end(self) -> None:
         """Tell the others that it is over, once. One that is not there any more needs no word."""
@@ -73,18 +100,22 @@ class Line:
 
 
 @contextmanager
-def joined(ranks: Ranks) -> Iterator[Line]:
+def joined(ranks: Ranks, patience: timedelta = PATIENCE) -> Iterator[Line]:
     """Be connected with the other ranks: by NCCL for tensors on CUDA devices, by gloo for those on a CPU.
 
     The others are told that it is over where this ends, however it does.
+
+    Args:
+        ranks: who this process is.
+        patience: the timeout of the process group.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    store, _, _ = next(dist.rendezvous("env://", ranks.rank, ranks.world, timeout=_PATIENCE))  # type: ignore[attr-defined]
+    store, _, _ = next(dist.rendezvous("env://", ranks.rank, ranks.world, timeout=patience))  # type: ignore[attr-defined]
     # torchrun's agent may keep its store over a restart, and with it the addresses of ranks that are gone.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     fresh = dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
-    dist.init_process_group(backend, store=fresh, rank=ranks.rank, world_size=ranks.world, timeout=_PATIENCE)
-    line = Line(ranks)
+    dist.init_process_group(backend, store=fresh, rank=ranks.rank, world_size=ranks.world, timeout=patience)
+    line = Line(ranks, fresh)
     try:
         yield line
     finally:

@@ -107,6 +107,8 @@ def _train_on(training: Training, state: TrainState, epoch: int, *, first_batch:
 def _take_step(training: Training, state: TrainState, epoch: int, batch: Batch, *, t_data: float) -> StepRecord:
     span = training.timer.begin_step()
     lr = learning_rate(state.step + 1, training.loader.steps_per_epoch(), training.config)
+    if training.job.line is not None:
+        training.job.line.pace.add_wait_for_data(t_data)
     metrics = training.stepper.take(batch, lr, training.timer.part)
     training.timer.end_step()
     state.step += 1

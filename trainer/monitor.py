@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from trainer.errors import StoreError, StoreLostError
 from trainer.gpu import Sampler
@@ -12,17 +14,32 @@ from trainer.store.backup_timer import BackupTimer
 from trainer.store.runs import RunStore
 
 INTERVAL_SECONDS = 1.0
+RANKS_EVERY = 5
+"""Beats from one row of each rank to the next: with eight of them still fewer rows than steps."""
+
+OfRanks = Callable[[dict[str, Any]], list[dict[str, Any]]]
+"""From a sample of this process's own device to rows of `rank_samples`, of every rank."""
 
 
 class Monitor:
     """Samples the device and beats the run's heart until it is closed. Use as a context manager."""
 
-    def __init__(self, runs: Path, run_id: str, sampler: Sampler, pulse: Pulse | None = None) -> None:
-        """Args: the runs folder, the run, what to sample, and the pulse that tells of progress; nothing starts yet."""
+    def __init__(
+        self,
+        runs: Path,
+        run_id: str,
+        sampler: Sampler,
+        pulse: Pulse | None = None,
+        of_ranks: OfRanks | None = None,
+    ) -> None:
+        """Args: the runs folder, the run, what to sample, the pulse that tells of progress, and where several processes
+        train the run what gives the figures of them all; nothing starts yet."""
         self._runs = runs
         self._run_id = run_id
         self._sampler = sampler
         self._pulse = pulse
+        self._of_ranks = of_ranks
+        self._samples = 0
         self._beats = -1
         self._backups = BackupTimer(runs, self._tell_of_backup)
         self._closing = threading.Event()
@@ -46,13 +63,20 @@ class Monitor:
                 self._backups.tick()
                 try:
                     store = store or RunStore.open(self._runs)
-                    store.beat(self._run_id, self._sampler.sample())
+                    self._sample(store)
                     self._note_progress(store)
                 except (StoreError, StoreLostError):
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
         finally:
             if store is not None:
                 store.close()
+
+    def _sample(self, store: RunStore) -> None:
+        sample = self._sampler.sample()
+        store.beat(self._run_id, sample)
+        self._samples += 1
+        if self._of_ranks is not None and self._samples % RANKS_EVERY == 0:
+            store.put_rank_samples(self._run_id, self._of_ranks(sample))
 
     def _tell_of_backup(self, level: str, sentence: str) -> None:
         with closing(RunStore.open(self._runs)) as store:  # the thread of a backup is not this one

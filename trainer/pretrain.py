@@ -9,6 +9,7 @@ from trainer.config import TIMM, PretrainConfig
 from trainer.data import Dataset
 from trainer.data import load as load_dataset
 from trainer.device import Machine, fingerprint, prepare_for
+from trainer.distributed.figures import rows_of_ranks
 from trainer.distributed.lead import lead
 from trainer.epoch_timer import EpochTimer
 from trainer.errors import CheckpointError, ConfigError, DataError, NonFiniteError
@@ -43,8 +44,12 @@ def pretrain(job: Job) -> None:
     """
     config = PretrainConfig.from_json(job.run.config)
     machine = prepare_for(config, job.ranks)
-    monitor = Monitor(job.runs, job.run.id, make_sampler(machine.uuid, job.warn), job.control.pulse)
-    with monitor, closing(RunStore.open(job.runs)) as keepers_store:
+    sampler = make_sampler(machine.uuid, job.warn)
+    with (
+        rows_of_ranks(job.line, machine) as of_ranks,
+        Monitor(job.runs, job.run.id, sampler, job.control.pulse, of_ranks),
+        closing(RunStore.open(job.runs)) as keepers_store,
+    ):
         _refuse_another_kind_of_device(job, config, machine)
         check_mode(config, machine)
         if config.backbone.startswith(TIMM):

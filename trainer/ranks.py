@@ -18,6 +18,8 @@ class Ranks:
     """How many there are."""
     local_rank: int = 0
     """The place on its own machine, which is the number of its GPU."""
+    local_world: int = 1
+    """How many there are on its own machine."""
 
     @property
     def is_alone(self) -> bool:
@@ -43,12 +45,19 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks:
         return ALONE
     remedy = "start all ranks by torchrun"
     try:
-        ranks = Ranks(*(int(environment[name]) for name in _NAMES))
+        here = int(environment.get("LOCAL_WORLD_SIZE") or 1)
+        rank, world, local_rank = (int(environment[name]) for name in _NAMES)
     except (KeyError, ValueError) as error:
         raise ConfigError("device", f"torchrun's {', '.join(_NAMES)} are not all numbers ({error}); {remedy}") from None
+    ranks = Ranks(rank=rank, world=world, local_rank=local_rank, local_world=here)
     if not (0 <= ranks.rank < ranks.world and ranks.local_rank >= 0):
         raise ConfigError("device", f"torchrun's RANK {ranks.rank} is none of {ranks.world} ranks; {remedy}")
     return ranks
+
+
+def starts_again(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun starts all ranks again when one has ended with anything but 0 (`--max-restarts`)."""
+    return environment.get("TORCHELASTIC_MAX_RESTARTS", "0") not in ("", "0")
 
 
 def is_lost_rank(error: Exception) -> bool:

@@ -23,6 +23,7 @@ from trainer.device_lock import DeviceLock, let_go_of_all
 from trainer.devices import CPU
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
+from trainer.exit_file import ExitFile
 from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.options import given
@@ -32,7 +33,7 @@ from trainer.presets import load_preset
 from trainer.process import RunLock, identity, making_runs
 from trainer.pulse import Pulse
 from trainer.queue import device_setting
-from trainer.ranks import is_lost_rank, ranks_of
+from trainer.ranks import is_lost_rank, ranks_of, starts_again
 from trainer.report import duration, make_reporter
 from trainer.run_options import run_parser
 from trainer.signals import Signals
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(str(error))
         return error.exit_code
     if ranks.is_alone:
-        return _run(options, None)
+        return _recorded(options, None)
     _prepare_environment()
     # Imported here, since torch takes seconds and most runs have one process.
     from trainer.distributed.follow import follow
@@ -77,7 +78,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not ranks.leads:
         return follow(ranks)
     with joined(ranks) as line:
-        return _run(options, line)
+        return _recorded(options, line)
+
+
+def _recorded(options: argparse.Namespace, line: "Line | None") -> int:
+    """Run one trainer, and write its exit code where that is asked for; the code that this process ends with."""
+    try:
+        if options.restart and line is not None:
+            raise UsageError("--restart: torchrun starts ranks again by its own --max-restarts; leave it out")
+        if options.restart and options.exit_file:
+            raise UsageError("--exit-file: a trainer that is started again ends with its code itself; leave it out")
+        exit_file = ExitFile(options.exit_file)
+    except TrainerError as error:
+        _complain(str(error))
+        return error.exit_code
+    code = _run(options, line)
+    try:
+        exit_file.write(code)
+    except OSError as error:
+        _complain(f"--exit-file: it can't be written ({error.strerror}); the exit code is {code}")
+    # What somebody has paused is not started again by a launcher that takes every code but 0 for a crash.
+    is_over = line is not None and line.is_asked_to_end and starts_again(os.environ)
+    return ExitCode.FINISHED if is_over else code
 
 
 def _run(options: argparse.Namespace, line: "Line | None") -> int:
@@ -200,6 +222,8 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
 
 def _give_way(job: Job, end: EndRequested) -> int:
     """Record that the run ends because it was asked to; the exit code."""
+    if job.line is not None:
+        job.line.is_asked_to_end = end.intent in (Intent.PAUSE, Intent.REQUEUE)
     job.control.end(end.intent, end.message)
     job.reporter.close()
     job.reporter.note(f"{end.message}; `simclr-tui resume {job.run.id}` goes on")

@@ -1,9 +1,14 @@
 """The command line of a trainer."""
 
+from typing import TYPE_CHECKING
+
 from trainer import supervise
 from trainer.config import PretrainConfig
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
+
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
 
 
 def run_parser() -> OptionParser:
@@ -26,6 +31,11 @@ def run_parser() -> OptionParser:
         metavar="N",
         help="start the run again after a crash or a hang, at most so often [default what is left of an earlier one]",
     )
+    run.add_argument(
+        "--exit-file",
+        metavar="FILE",
+        help="where the exit code is written in the end; torchrun itself tells 0 or 1 [default nowhere]",
+    )
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(
@@ -34,6 +44,12 @@ def run_parser() -> OptionParser:
         help="settings to begin with [default none: the tutorial's recipe]",
     )
     run.add_argument("--name", default="", metavar="NAME", help="what to call the run [default made from its settings]")
+    _add_choice_of_run(run)
+    add_settings(parser, PretrainConfig)
+    return parser
+
+
+def _add_choice_of_run(run: "_ArgumentGroup") -> None:
     which = run.add_mutually_exclusive_group()
     which.add_argument("--run", metavar="ID", help="go on with this run; it must exist")
     which.add_argument(
@@ -51,5 +67,3 @@ def run_parser() -> OptionParser:
         default=[],
         help="let this setting of a run that goes on change, although that changes its result; once for each",
     )
-    add_settings(parser, PretrainConfig)
-    return parser

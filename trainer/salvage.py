@@ -28,6 +28,7 @@ TABLES = (
     "events",
     "annotations",
     "device_samples",
+    "rank_samples",
     "benchmark_trials",
     "anatomy",
 )

@@ -52,7 +52,16 @@ def check_shares(config: PretrainConfig, count: int, ranks: Ranks) -> None:
         )
     if config.same_on_batch:
         raise ConfigError("same_on_batch", "a batch that is shared out has no first image; give --no-same-on-batch")
-    if config.compile in ("graph", "yes"):
-        raise ConfigError("compile", f"{config.compile} is for one process; with several ranks give auto or no")
-    if config.device.startswith("cuda:") or config.device == "next":
-        raise ConfigError("device", f"{config.device} is one device; with several ranks give auto, cuda or cpu")
+    if config.compile == "graph":
+        raise ConfigError("compile", "graph is for one process; with several ranks give auto, no or yes")
+    check_device_of_ranks(config.device, ranks)
+
+
+def check_device_of_ranks(device: str, ranks: Ranks) -> None:
+    """Refuse a setting that is one device where several ranks have one each.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if not ranks.is_alone and (device.startswith("cuda:") or device == "next"):
+        raise ConfigError("device", f"{device} is one device; with several ranks give auto, cuda or cpu")

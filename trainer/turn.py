@@ -7,6 +7,7 @@ the choice of a GPU can still be made.
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 
 from trainer import devices, queue
 from trainer.control import EndRequested, Intent
@@ -15,6 +16,7 @@ from trainer.errors import BusyError, StoreError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.job import Job
 from trainer.process import identity
+from trainer.shares import check_device_of_ranks
 from trainer.store.queue import delete_row, take_row
 from trainer.store.records import QueueRow
 
@@ -29,10 +31,14 @@ _BEAT_SECONDS = 10.0
 def take_device(job: Job, *, in_line: bool) -> DeviceLock | None:
     """Take the device that the run's settings mean, waiting for it if the run is to queue.
 
+    Where several ranks train the run these are the devices of all that are on this machine, and those of ranks
+    elsewhere are taken by these ranks themselves (trainer.distributed.follow).
+
     Evaluations take no lock: they are short, and are asked for while their run trains.
 
     Returns:
-        The lock, shared, but of a benchmark, which keeps its device for itself; None where there is none to hold.
+        The lock of this process's own device, shared, but of a benchmark, which keeps its device for itself; None
+        where there is none to hold.
 
     Raises:
         EndRequested: the run was asked to end while it waited.
@@ -44,6 +50,7 @@ def take_device(job: Job, *, in_line: bool) -> DeviceLock | None:
         _settle_evaluation(job)
         return None
     setting = queue.device_setting(job.run)
+    check_device_of_ranks(setting, job.ranks)
     there = devices.gpus()
     name = devices.device_name(setting, there)
     if setting == devices.NEXT and not there:
@@ -54,7 +61,9 @@ def take_device(job: Job, *, in_line: bool) -> DeviceLock | None:
             return _wait(job, name)
         if name == devices.NEXT:
             return _next(job) or _refuse_next()
-        return hold_alone(job.store, name) if _is_alone(job) else _join(job, name)
+        if _is_alone(job):
+            return hold_alone(job.store, name)
+        return _join_all(job, devices.names_on_this_machine(name, there, job.ranks))
     except DeviceLockError as error:
         job.warn("device-lock", str(error))
         return None
@@ -94,6 +103,12 @@ def _keep_place_of_signalled(job: Job, name: str) -> None:
     if job.control.signalled() is not None:
         with contextlib.suppress(StoreError):
             queue.enqueue(job.store, job.run.id, name, is_first=True)
+
+
+def _join_all(job: Job, names: Sequence[str]) -> DeviceLock:
+    """Take devices beside whoever trains there; the lock of the first one."""
+    own, *_ = [_join(job, name) for name in names]
+    return own
 
 
 def _join(job: Job, name: str) -> DeviceLock:
@@ -198,8 +213,26 @@ def _turn(job: Job, name: str, mine: QueueRow, before: list[QueueRow]) -> Device
         return _next(job, taken=ahead, in_line=True)
     if devices.NEXT in ahead and any(gpu.uuid == name for gpu in devices.free_first(devices.gpus())):
         return None  # whoever takes the next free GPU was here first, and takes this one
-    lock = open_lock(name)
-    return _kept(job, lock) if lock.try_alone() and _is_still_meant(job, name, lock) else None
+    locks = _all_alone(devices.names_on_this_machine(name, devices.gpus(), job.ranks))
+    if not locks or not _is_still_meant(job, name, locks[0]):
+        for lock in locks:
+            lock.let_go()
+        return None
+    own, *_ = [_kept(job, lock) for lock in locks]
+    return own
+
+
+def _all_alone(names: Sequence[str]) -> list[DeviceLock]:
+    """The locks of devices, all of them or none: who kept some would keep others from them while it waits."""
+    taken: list[DeviceLock] = []
+    for name in names:
+        lock = open_lock(name)
+        if not lock.try_alone():
+            for one in taken:
+                one.let_go()
+            return []
+        taken.append(lock)
+    return taken
 
 
 def _is_still_meant(job: Job, name: str, lock: DeviceLock) -> bool:

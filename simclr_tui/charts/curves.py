@@ -9,9 +9,11 @@ from simclr_tui.charts.milestones import MILESTONES
 from simclr_tui.charts.step_reader import StepReader
 from simclr_tui.model import Curves
 from trainer.store.history import evaluations_mark, events_of_kinds, newest_metrics
+from trainer.store.rank_samples import rank_samples
 from trainer.store.reader import StoreReader
 from trainer.store.records import AnatomyRow, Checkpoint, Evaluation, Event, Run
 from trainer.store.series import BUCKET_SIZES, METRIC, Point
+from trainer.straggler import WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from simclr_tui.charts.device_reader import DeviceReader
@@ -36,6 +38,7 @@ class CurveReader:
         self._epochs: list[dict[str, Any]] = []
         self._anatomy: list[AnatomyRow] = []
         self._device: list[dict[str, Any]] = []
+        self._ranks: list[dict[str, Any]] = []
         self._events: list[Event] = []
         self._evaluations: list[Evaluation] = []
         self._evaluations_mark: object = None
@@ -69,6 +72,7 @@ class CurveReader:
             self._steps.read(reader, columns, step_series(charts), window),
             self._read_epochs(reader),
             self._read_device(reader),
+            self._read_ranks(reader),
             self._read_device_history(reader, charts),
             self._read_events(reader),
             self._read_evaluations(reader, run),
@@ -100,6 +104,7 @@ class CurveReader:
             epochs=tuple(self._epochs),
             anatomy=tuple(self._anatomy),
             device=tuple(self._device),
+            ranks=tuple(self._ranks),
             device_history=self._device_history.rows if self._device_history is not None else (),
             events=tuple(self._events),
             history=tuple(self._history),
@@ -127,6 +132,10 @@ class CurveReader:
         fresh = reader.device_samples(self.run_id, after=after, limit=DEVICE_SECONDS)
         self._device = (self._device + fresh)[-DEVICE_SECONDS:]
         return bool(fresh)
+
+    def _read_ranks(self, reader: StoreReader) -> bool:
+        before, self._ranks = self._ranks, rank_samples(reader, self.run_id, seconds=WINDOW_SECONDS)
+        return self._ranks != before
 
     def _read_events(self, reader: StoreReader) -> bool:
         after = self._events[-1].id if self._events else 0

@@ -11,6 +11,7 @@ from typing import Any
 from simclr_tui.commands.anatomy import show_epoch
 from simclr_tui.commands.evaluations import say_evaluations
 from simclr_tui.commands.output import open_reader, run_json, say, say_json, section
+from simclr_tui.commands.ranks import read_ranks, say_ranks
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
@@ -48,6 +49,7 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         _say_settings(run)
         _say_epoch(run, epochs)
         say_evaluations(reader, run)
+        say_ranks(read_ranks(reader, run.id))
         _say_events(reader, run)
     return ExitCode.FINISHED
 
@@ -84,6 +86,7 @@ def _document(reader: StoreReader, run: Run, state: str) -> dict[str, Any]:
         "artifacts": [dataclasses.asdict(one) for one in reader.artifacts(run.id)],
         "metrics": {name: {"step": step, "value": value} for name, (step, value) in _last_metrics(reader, run).items()},
         "checkpoints": [dataclasses.asdict(one) for one in reader.checkpoints(run.id)],
+        **dataclasses.asdict(read_ranks(reader, run.id)),
         "events": [dataclasses.asdict(one) for one in reader.events(run_id=run.id, limit=_EVENTS_SHOWN)],
     }
 

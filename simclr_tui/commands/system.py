@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from simclr_tui.commands.output import columns, open_reader, say, say_json, section
+from simclr_tui.commands.ranks import read_ranks, say_ranks
 from simclr_tui.format import UNKNOWN
+from simclr_tui.run.ranks import RanksLook
 from simclr_tui.run.system import SystemLook, SystemReader
 from simclr_tui.run.system_words import (
     PROCESS_HEADING,
@@ -32,23 +34,26 @@ def show_system(options: argparse.Namespace, runs: Path) -> int:
     """Print what the machine does, and for a run what its device did over the last minutes."""
     run: Run | None = None
     samples: list[dict[str, Any]] = []
+    ranks = RanksLook()
     if options.run is not None:
         with open_reader(runs) as store:
             run = store.find(options.run)
             samples = store.device_samples(run.id, limit=_SAMPLES)
+            ranks = read_ranks(store, run.id)
     reader = SystemReader(runs if runs.exists() else Path.cwd())
     reader.read(run)
     time.sleep(_BETWEEN_SECONDS)
     look = reader.read(run)
     if options.json:
         document = dataclasses.asdict(look)
-        say_json(document | ({"id": run.id, "name": run.name, "samples": samples} if run is not None else {}))
+        ours = {} if run is None else {"id": run.id, "name": run.name, "samples": samples, **dataclasses.asdict(ranks)}
+        say_json(document | ours)
         return ExitCode.FINISHED
-    _print(look, run, samples)
+    _print(look, run, samples, ranks)
     return ExitCode.FINISHED
 
 
-def _print(look: SystemLook, run: Run | None, samples: list[dict[str, Any]]) -> None:
+def _print(look: SystemLook, run: Run | None, samples: list[dict[str, Any]], ranks: RanksLook) -> None:
     for name, words in host_lines(look.host):
         say(f"{name:<8}{words}")
     for gpu in look.gpus:
@@ -60,6 +65,7 @@ def _print(look: SystemLook, run: Run | None, samples: list[dict[str, Any]]) -> 
         reasons = held_back(samples)
         lines += [f"▲ clocks held back: {reasons} of the samples"] if reasons else []
         section(f"{run.name} on {run.device or UNKNOWN}, its last samples", lines or ["no sample of its device yet"])
+        say_ranks(ranks)
     section(f"processes: {workers_words(look)}", _processes(look) or [look.note or "nobody computes on a GPU"])
 
 

@@ -17,6 +17,9 @@ from trainer.store.records import Run
 
 _MOST_PROCESSES = 60
 _LONGEST_COMMAND = 400
+_LAUNCHERS = ("torchrun", "torch.distributed.run")
+_TRAINER = "trainer.run"
+"""Words of the command lines of what launches ranks, and of a rank."""
 _WATCHDOG = "trainer.watchdog"
 """A word of the command line of the process that ends a trainer which hangs."""
 
@@ -55,7 +58,7 @@ class ProcessLook:
     """Proportional set size, so that pages which workers share are counted once."""
     threads: int | None = None
     role: str = ""
-    """trainer, worker, watchdog, or nothing where it does not belong to the run."""
+    """trainer, rank, worker, watchdog, or nothing where it does not belong to the run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +119,7 @@ class SystemReader:
         if not is_alive(who):
             return [], f"{run.name} has no live trainer, so it has no process"
         roles = {run.pid: "trainer"} | dict.fromkeys(descendants(run.pid), "worker")
+        roles = _other_ranks(run.pid) | roles
         found = (self._process(pid, role) for pid, role in roles.items())
         return [one for one in found if one is not None], ""
 
@@ -158,8 +162,22 @@ class SystemReader:
             del self._known[key]
 
 
+def _other_ranks(pid: int) -> dict[int, str]:
+    """The processes that train a run together with its trainer on this machine, and their workers, by their roles."""
+    import psutil
+
+    try:
+        launcher = psutil.Process(pid).parent()
+        if launcher is None or not any(one in word for word in launcher.cmdline() for one in _LAUNCHERS):
+            return {}
+        ranks = [one.pid for one in launcher.children() if one.pid != pid and _TRAINER in one.cmdline()]
+    except psutil.Error:
+        return {}
+    return dict.fromkeys(ranks, "rank") | {worker: "worker" for one in ranks for worker in descendants(one)}
+
+
 def _rank(process: ProcessLook) -> tuple[int, int, int]:
-    order = {"trainer": 0, "worker": 1, "watchdog": 2}.get(process.role, 3)
+    order = {"trainer": 0, "rank": 1, "worker": 2, "watchdog": 3}.get(process.role, 4)
     return order, -(process.gpu_memory_bytes or 0), process.pid
 
 

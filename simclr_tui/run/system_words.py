@@ -112,7 +112,9 @@ def workers_words(look: SystemLook) -> str:
     """How many processes are the run's, and how many are other people's."""
     workers = sum(one.role == "worker" for one in look.processes)
     others = sum(not one.role for one in look.processes)
+    ranks = sum(one.role == "rank" for one in look.processes)
     has_trainer = any(one.role == "trainer" for one in look.processes)
     below = "no worker" if not workers else "1 worker" if workers == 1 else f"{workers} workers"
-    ours = f"the trainer and {below}" if has_trainer else look.note or "no process of the run"
+    beside = f", {ranks} other rank{'s' * (ranks > 1)}" if ranks else ""
+    ours = f"the trainer{beside} and {below}" if has_trainer else look.note or "no process of the run"
     return f"{ours} · {others} other on the GPUs" if others or look.gpus else ours

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 
 from simclr_tui.format import fit, moment
+from simclr_tui.run.ranks import HEADING, RIGHT, RanksLook, look_at_ranks, rank_rows, straggler_words
 from simclr_tui.run.system import SystemLook
 from simclr_tui.run.system_words import (
     PROCESS_HEADING,
@@ -25,7 +26,7 @@ from simclr_tui.words import Part
 
 _NAME, _VALUE = 18, 22
 _NARROW = 100
-_LEFT_OUT_WHERE_NARROW = ("threads",)
+_LEFT_OUT_WHERE_NARROW = ("threads", "device")
 _STALE_SECONDS = 10.0
 
 
@@ -41,7 +42,7 @@ class SystemTab(RunTab):
         listing = self.query_one(Listing)
         listing.border_title = Content.styled("system", "bold")
         width = max(1, listing.content_size.width)
-        lines = self._device(look, width)
+        lines = self._device(look, width) + _ranks(look_at_ranks(look.curves.ranks), width)
         if look.opened.system is None:
             lines.append(Content.styled("asking the machine", MUTED))
         else:
@@ -79,6 +80,22 @@ def _heading(text: str, more: str = "") -> Content:
     return Content.assemble((text, "bold $primary"), (f"  {more}" if more else "", MUTED))
 
 
+def _ranks(look: RanksLook, width: int) -> list[Content]:
+    """A line for each rank, the slow one with a sign; nothing where one process trains the run."""
+    if not look.ranks:
+        return []
+    lines = [Content(), _heading("ranks", f"{len(look.ranks)}, by what each told in the last two minutes")]
+    words = straggler_words(look)
+    lines += [Content.styled(f"  {words}", "$warning")] if words else []
+    rows = rank_rows(look)
+    kept = [number for number, name in enumerate(HEADING) if width >= _NARROW or name not in _LEFT_OUT_WHERE_NARROW]
+    cells = _cells([HEADING, *rows], kept, RIGHT)
+    for row, text in zip(("", *(row[0] for row in rows)), cells, strict=True):
+        style = "$warning" if row else "" if text is not cells[0] else MUTED
+        lines.append(Content.styled(fit(text, width).rstrip(), style))
+    return lines
+
+
 def _machine(look: SystemLook, width: int) -> list[Content]:
     lines = [Content(), _heading("machine")]
     lines += [Content.assemble(f"  {name:<{_NAME}}", words) for name, words in host_lines(look.host)]
@@ -98,15 +115,21 @@ def _table(rows: Sequence[Sequence[str]], width: int, *, has_gpu: bool) -> list[
         for number, name in enumerate(PROCESS_HEADING)
         if (has_gpu or not name.startswith("GPU")) and (width >= _NARROW or name not in _LEFT_OUT_WHERE_NARROW)
     ]
-    every = [[row[number] for number in kept] for row in (PROCESS_HEADING, *rows)]
-    widths = [max(len(row[place]) for row in every) for place in range(len(kept) - 1)]
     lines = []
-    for number, row in enumerate(every):
-        cells = [
-            f"{cell:>{size}}" if kept[place] in PROCESS_RIGHT else f"{cell:<{size}}"
-            for place, (cell, size) in enumerate(zip(row[:-1], widths, strict=True))
-        ]
-        text = "  " + "  ".join([*cells, row[-1]])
+    for number, text in enumerate(_cells([PROCESS_HEADING, *rows], kept, PROCESS_RIGHT)):
         style: Part = (fit(text, width).rstrip(), MUTED if number == 0 or rows[number - 1][0] == "other" else "")
         lines.append(Content.assemble(style))
+    return lines
+
+
+def _cells(every: Sequence[Sequence[str]], kept: Sequence[int], right: Sequence[int]) -> list[str]:
+    """Rows as lines, with the columns that are kept as wide as they need to be, those in `right` to the right."""
+    widths = [max(len(row[column]) for row in every) for column in kept]
+    lines = []
+    for row in every:
+        cells = [
+            f"{row[column]:>{size}}" if column in right else f"{row[column]:<{size}}"
+            for column, size in zip(kept, widths, strict=True)
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
     return lines

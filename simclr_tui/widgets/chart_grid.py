@@ -1,7 +1,7 @@
 """The chosen charts of the drawn runs beside each other, by pages where there is no room for all of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,11 +16,15 @@ from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.page import Layout, page_words
 from simclr_tui.charts.panels import PANELS
 from simclr_tui.run.anatomy import EpochAnatomy
+from simclr_tui.run.ranks import RanksLook, look_at_ranks
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.chart import Chart
+from simclr_tui.widgets.device_chart import DeviceChart
 from simclr_tui.widgets.evaluation import EvaluationTable
 from simclr_tui.widgets.step_chart import StepChart
 
+_CHARTS: Mapping[str, type[Chart]] = {"step-time": StepChart, "device": DeviceChart}
+"""Those that show more than a chart."""
 _SELECTOR = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")
 
 
@@ -160,6 +164,8 @@ class ChartGrid(Container):
             cell.drawn = drawn
         if isinstance(cell, StepChart):
             cell.anatomy = EpochAnatomy.of(drawn[0].curves.anatomy) if drawn else ()
+        if isinstance(cell, DeviceChart):
+            cell.ranks = look_at_ranks(drawn[0].curves.ranks) if drawn else RanksLook()
         if isinstance(cell, Chart):
             cell.data = chart_of(name, drawn, self._view)
 
@@ -169,7 +175,7 @@ def _cell(name: str) -> Widget:
     id = name if _SELECTOR.fullmatch(name) and (name in PANELS or name == EVALUATION) else None
     if name == EVALUATION:
         return EvaluationTable(id=id, classes="cell")
-    return (StepChart if name == "step-time" else Chart)(id=id, classes="cell")
+    return _CHARTS.get(name, Chart)(id=id, classes="cell")
 
 
 def _without_cursor(view: View) -> View:

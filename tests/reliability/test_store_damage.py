@@ -132,7 +132,7 @@ def use_all(runs: Path, run_id: str) -> list[str]:
 
 
 TABLES = ("runs", "steps", "epochs", "metrics", "buckets", "device_samples", "evaluations", "artifacts", "checkpoints",
-          "events", "commands")  # fmt: skip
+          "rank_samples", "events", "commands")  # fmt: skip
 STRANGE = ("x'00ff'", "3.5", "'words'", "NULL")
 
 

@@ -6,12 +6,13 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
-from trainer.group import joined
+from trainer.group import PATIENCE, joined
 from trainer.ranks import ranks_of
 
 _SECONDS = 120.0
@@ -24,8 +25,8 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def on_ranks(world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """What `work(line, *arguments)` gives on each of so many ranks, in their order.
+def on_ranks(world: int, work: Callable[..., Any], *arguments: Any, patience: timedelta = PATIENCE) -> list[Any]:
+    """What `work(line, *arguments)` gives on each of so many ranks, in their order, with a timeout of their group.
 
     Raises:
         AssertionError: a rank failed, with its traceback.
@@ -36,7 +37,7 @@ def on_ranks(world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]
     started = []
     for rank in range(world):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_be, args=(theirs, rank, world, port, work, arguments))
+        process = context.Process(target=_be, args=(theirs, rank, world, port, work, arguments, patience))
         process.start()
         theirs.close()
         started.append((process, ours))
@@ -51,12 +52,20 @@ def on_ranks(world: int, work: Callable[..., Any], *arguments: Any) -> list[Any]
     return [value for _, value in found]
 
 
-def _be(answer: Connection, rank: int, world: int, port: int, work: Callable[..., Any], arguments: Any) -> None:
+def _be(
+    answer: Connection,
+    rank: int,
+    world: int,
+    port: int,
+    work: Callable[..., Any],
+    arguments: Any,
+    patience: timedelta,
+) -> None:
     torch.set_num_threads(1)
     words = {"RANK": rank, "WORLD_SIZE": world, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in words.items()}
     try:
-        with joined(ranks_of(os.environ)) as line:
+        with joined(ranks_of(os.environ), patience) as line:
             answer.send_bytes(_written(("", work(line, *arguments))))  # not `send`, which shares tensors' memory
     except BaseException:
         answer.send_bytes(_written((f"rank {rank}:\n{traceback.format_exc()}", None)))

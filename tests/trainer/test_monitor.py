@@ -10,10 +10,11 @@ import pytest
 from tests.trainer.test_store import make_run
 from trainer.errors import StoreError
 from trainer.gpu import CpuSampler
-from trainer.monitor import Monitor
+from trainer.monitor import RANKS_EVERY, Monitor
 from trainer.paths import store_file
 from trainer.pulse import PHASES, Pulse
 from trainer.store import RunStore, StoreReader
+from trainer.store.rank_samples import rank_samples
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -70,4 +71,26 @@ def test_progress_of_any_phase_is_written_and_silence_is_not(runs: Path, monkeyp
         assert store.run(run_id).progress_at == silent_since
         pulse.beat()
         wait_for(lambda: store.run(run_id).progress_at != silent_since)
+    store.close()
+
+
+def test_rows_of_ranks_come_with_every_fifth_beat_and_none_without_ranks(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.02)
+    store = RunStore.open(runs)
+    together, alone = make_run(store, "together"), make_run(store, "alone")
+    given: list[dict[str, object]] = []
+
+    def of_ranks(sample: dict[str, object]) -> list[dict[str, object]]:
+        given.append(sample)
+        return [sample | {"rank": rank} for rank in (0, 1)]
+
+    with Monitor(runs, together, CpuSampler(), of_ranks=of_ranks), Monitor(runs, alone, CpuSampler()):
+        wait_for(lambda: len(given) > 2)
+    rows = rank_samples(store, together, seconds=1000.0)
+    assert [row["rank"] for row in rows] == [0, 1] * len(given)
+    beats = len(store.device_samples(together))
+    assert len(given) == beats // RANKS_EVERY
+    assert rank_samples(store, alone, seconds=1000.0) == []
     store.close()

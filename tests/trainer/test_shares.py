@@ -35,7 +35,8 @@ def test_a_batch_that_can_not_be_shared_out_is_an_error() -> None:
         ({"batch_size": 998, "drop_last": True}, ""),
         ({"batch_size": 250, "drop_last": False}, "last batch of 249 images"),
         ({"same_on_batch": True}, "no first image"),
-        ({"compile": "yes"}, "with several ranks give auto or no"),
+        ({"compile": "graph"}, "with several ranks give auto, no or yes"),
+        ({"compile": "yes"}, ""),
         ({"device": "cuda:1"}, "is one device"),
     ],
 )

@@ -89,7 +89,7 @@ def assert_kept(before: dict[str, list[dict[str, Any]]], runs: Path) -> None:
     connection.close()
     for table, rows in before.items():
         assert [{name: row[name] for name in old_row} for row, old_row in zip(after[table], rows, strict=False)] == rows
-    assert set(after) == TABLES_OF_VERSION_1 | {"artifacts", "queue", "anatomy"}
+    assert set(after) == TABLES_OF_VERSION_1 | {"artifacts", "queue", "anatomy", "rank_samples"}
 
 
 def test_the_first_migration_makes_what_it_always_made(runs: Path, old: dict[str, list[dict[str, Any]]]) -> None:

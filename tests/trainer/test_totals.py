@@ -83,3 +83,23 @@ def test_nothing_is_known_of_a_run_without_samples_and_a_start_is_its_first(stor
     store.lifecycle(run_id, "started", "by a test")
     assert first is not None
     assert read_totals(store, run_id).began_at == first
+
+
+def test_the_cards_of_other_ranks_count_each_for_itself_however_often_they_are_read(store: RunStore) -> None:
+    """The first rank's rows are there twice, in `device_samples` too, and count once."""
+    run_id, known = add_run(store, "ranks"), None
+    for number in range(4):
+        at = 5.0 * number
+        put(store, run_id, [(at, 100.0 * number, 10, 1)])
+        with store._write() as connection:
+            for rank, joules in ((0, 100.0), (1, 200.0), (2, 40.0)):
+                connection.execute(
+                    "INSERT INTO rank_samples (run_id, at, rank, energy_joules, gpu_memory_bytes, process_memory_bytes)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (run_id, at, rank, joules * number, 10 + rank, 1),
+                )
+        known = read_totals(store, run_id, known)
+    assert known is not None
+    assert known == read_totals(store, run_id)
+    assert known.energy_joules == 3 * (100.0 + 200.0 + 40.0)
+    assert (known.device_memory_bytes, known.process_memory_bytes) == (12, 1)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,15 +11,16 @@ import pytest
 
 from tests.trainer.test_device_lock import user
 from tests.trainer.test_queue import Waiters
-from trainer import devices, queue, turn
+from trainer import device_lock, devices, queue, turn
 from trainer.config import PretrainConfig
 from trainer.control import Control, EndRequested
-from trainer.device_lock import DeviceLock, open_lock, user_of
+from trainer.device_lock import DeviceLock, let_go_of_all, open_lock, user_of
 from trainer.devices import Gpu
 from trainer.errors import BusyError, ConfigError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.job import Job
 from trainer.process import identity
+from trainer.ranks import Ranks
 from trainer.report import make_reporter
 from trainer.start import new_pretrain_run
 from trainer.store import RunStore
@@ -275,3 +277,66 @@ def test_nvml_is_asked_for_what_the_choice_needs(monkeypatch: pytest.MonkeyPatch
         Gpu(uuid="GPU-0", name="Titan RTX", free_bytes=7, processes=1),
         Gpu(uuid="GPU-1", name="Titan RTX", free_bytes=8, processes=0),
     ]
+
+
+def job_of_ranks(store: RunStore, here: int, device: str = "auto") -> Job:
+    """The job of a run that so many ranks of this machine train, as the first one has it."""
+    line: Any = SimpleNamespace(ranks=Ranks(rank=0, world=here + 1, local_rank=0, local_world=here))
+    return replace(job(store, device), line=line)
+
+
+def is_held(name: str) -> bool:
+    """Whether another process would have to wait for a device."""
+    with user(name, "try_shared") as other:
+        return other.do("try_alone") == "False"
+
+
+def test_the_gpus_of_all_ranks_here_are_held_and_others_pass_them_by(store: RunStore, given: Given) -> None:
+    given(a=(5, 0), b=(9, 0), c=(7, 0))
+    lock = take_device(job_of_ranks(store, 2), in_line=False)
+    assert lock is not None
+    assert lock.name == "GPU-a"
+    assert [is_held(f"GPU-{name}") for name in "abc"] == [True, True, False]
+    let_go_of_all()
+    assert not any(is_held(f"GPU-{name}") for name in "abc")
+
+
+def test_next_does_not_take_a_gpu_that_a_rank_has(store: RunStore, given: Given) -> None:
+    given(b=(9, 0), c=(7, 0))
+    with user("GPU-b"):
+        assert taken(take_device(job(store, "next"), in_line=False)) == "GPU-c"
+
+
+def test_ranks_in_line_take_all_their_gpus_at_once_or_none(store: RunStore, given: Given) -> None:
+    given(a=(5, 0), b=(9, 0))
+    one = job_of_ranks(store, 2)
+    queue.enqueue(one.store, one.run.id, "GPU-a")
+    with user("GPU-b"):
+        assert turn._look(one, "GPU-a")[1] is None
+        assert not is_held("GPU-a"), "who waits for the second one keeps nobody from the first"
+    _, lock = turn._look(one, "GPU-a")
+    assert lock is not None
+    assert [is_held("GPU-a"), is_held("GPU-b")] == [True, True]
+    let_go_of_all()
+
+
+def test_ranks_do_not_begin_beside_a_benchmark_on_any_of_their_gpus(
+    store: RunStore, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_lock, "_CONVERSION_SECONDS", 0.1)
+    given(a=(5, 0), b=(9, 0))
+    with user("GPU-b", "try_alone"), pytest.raises(BusyError, match=r"GPU-b.* is held by a benchmark"):
+        take_device(job_of_ranks(store, 2), in_line=False)
+    let_go_of_all()
+
+
+@pytest.mark.parametrize("device", ["next", "cuda:1"])
+def test_ranks_refuse_one_device_before_they_wait_for_it(store: RunStore, given: Given, device: str) -> None:
+    given(a=(5, 0), b=(9, 0))
+    with pytest.raises(ConfigError, match="is one device; with several ranks give auto, cuda or cpu"):
+        take_device(job_of_ranks(store, 2, device), in_line=True)
+
+
+def test_ranks_on_processors_hold_the_processors(store: RunStore, given: Given) -> None:
+    given()
+    assert taken(take_device(job_of_ranks(store, 3), in_line=False)) == "cpu"

@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from trainer.distributed.collectives import timed
+
 
 class _Sum(torch.autograd.Function):
     """The sum over all ranks, on every rank; so is the way back."""
@@ -19,15 +21,24 @@ class _Sum(torch.autograd.Function):
     def forward(_context: Any, own: Tensor) -> Tensor:
         """The sum of all ranks' tensors."""
         total = own.clone()
-        dist.all_reduce(total)
+        with timed(total):
+            dist.all_reduce(total)
         return total
 
     @staticmethod
     def backward(_context: Any, *gradients: Tensor) -> Tensor:
         """The sum of all ranks' gradients."""
         total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
+        with timed(total):
+            dist.all_reduce(total)
         return total
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _summed(own: Tensor) -> Tensor:
+    """The sum over all ranks. No compiler looks into it: what lies before and behind is compiled by itself."""
+    total: Tensor = _Sum.apply(own)
+    return total
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -50,9 +61,9 @@ class SharedBatchNorm(_BatchNorm):
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         rows = x.numel() // x.shape[1] * dist.get_world_size()
-        mean_C: Tensor = _Sum.apply(x.sum(axes)) / rows
+        mean_C: Tensor = _summed(x.sum(axes)) / rows
         centred = x - mean_C.view(shape)
-        variance_C: Tensor = _Sum.apply(centred.square().sum(axes)) / rows
+        variance_C: Tensor = _summed(centred.square().sum(axes)) / rows
         self._follow(mean_C.detach(), variance_C.detach(), rows)
         normal = centred * torch.rsqrt(variance_C + self.eps).view(shape)
         if self.affine:

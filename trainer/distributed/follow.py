@@ -5,16 +5,23 @@ that rank is lost, its connections end, and so does this one.
 """
 
 import signal
+import socket
 import sys
+import time
 from collections.abc import Iterator
 
+from trainer.compiled import check_compiler
 from trainer.config import PretrainConfig
 from trainer.data import load as load_dataset
-from trainer.device import prepare_for
-from trainer.distributed.network import shared_functions
+from trainer.device import Machine, prepare_for
+from trainer.device_lock import DeviceLockError, open_lock
+from trainer.devices import CPU, describe
+from trainer.distributed.figures import Publisher
+from trainer.distributed.ready import ready_stepper
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
-from trainer.errors import DataError, ExitCode, TrainerError
+from trainer.errors import BusyError, DataError, ExitCode, TrainerError
+from trainer.gpu import make_sampler
 from trainer.group import Line, Word, joined
 from trainer.loader import Batch, ViewLoader
 from trainer.ranks import Ranks, is_lost_rank
@@ -45,13 +52,15 @@ def _train(line: Line, start: Start) -> None:
     config = PretrainConfig.from_json(start.config)
     try:
         machine = prepare_for(config, line.ranks)
+        hold_device(machine, line.ranks)
+        check_compiler(config, machine)
         dataset = load_dataset(config, _say)
         if dataset.fingerprint != start.data:
             raise DataError(f"--dataset: rank {line.ranks.rank} finds other images in {dataset.name} than rank 0")
     except TrainerError as error:
-        line.hear_all(str(error))
+        line.hear_all(error)
         return
-    if any(line.hear_all()):
+    if line.hear_all() is not None:
         return
     state = new_state(config, machine, classes=len(dataset.pretrain.classes), data=dataset.fingerprint)
     state.restore(start.payload)
@@ -59,11 +68,31 @@ def _train(line: Line, start: Start) -> None:
     loader = ViewLoader(
         dataset.pretrain.images, config, machine, workers=config.num_workers, labels=labels, ranks=line.ranks
     )
-    stepper = SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
     try:
-        _take_steps(line, state, loader, stepper, config)
+        stepper = ready_stepper(line, state, loader, config, machine)
+        with Publisher(line, machine, make_sampler(machine.uuid, _say)):
+            _take_steps(line, state, loader, stepper, config)
+    except TrainerError as error:
+        print(f"trainer: rank {line.ranks.rank}: {error}", file=sys.stderr)  # noqa: T201
     finally:
         loader.close()
+
+
+def hold_device(machine: Machine, ranks: Ranks) -> None:
+    """Hold the lock of this rank's device, shared, until the process ends.
+
+    Raises:
+        BusyError: a benchmark has it for itself.
+    """
+    name = machine.uuid or CPU
+    try:
+        is_held = open_lock(name).share()
+    except DeviceLockError as error:
+        print(f"trainer: rank {ranks.rank}: {error}", file=sys.stderr)  # noqa: T201
+        return
+    if not is_held:
+        where = f"{describe(name)} of rank {ranks.rank} on {socket.gethostname()}"
+        raise BusyError(f"--device: {where} is held by a benchmark; wait until it ends")
 
 
 def _take_steps(
@@ -79,7 +108,10 @@ def _take_steps(
         if step != expected or step % per_epoch == 0:  # the first rank may have begun its batches anew
             batches = loader.epoch(step // per_epoch + 1, first_batch=step % per_epoch)
         state.step = step
-        stepper.take(next(batches), learning_rate(step + 1, per_epoch, config))
+        waited_from = time.perf_counter()
+        batch = next(batches)
+        line.pace.add_wait_for_data(time.perf_counter() - waited_from)
+        stepper.take(batch, learning_rate(step + 1, per_epoch, config))
         expected = step + 1
 
 

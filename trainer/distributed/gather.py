@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainer.distributed.collectives import timed
 from trainer.ranks import Ranks
 
 
@@ -24,14 +25,16 @@ class _Gather(torch.autograd.Function):
         """All ranks' tensors, in the order of the ranks."""
         context.rank = rank
         whole = [torch.empty_like(own) for _ in range(world)]
-        dist.all_gather(whole, own.contiguous())
+        with timed(own):
+            dist.all_gather(whole, own.contiguous())
         return torch.stack(whole)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """The sum of what all ranks have for this rank's rows."""
         total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
+        with timed(total):
+            dist.all_reduce(total)
         return total[context.rank], None, None
 
 
@@ -58,5 +61,6 @@ def gather_rows(own: Tensor, ranks: Ranks) -> Tensor:
     if ranks.is_alone:
         return own
     whole = [torch.empty_like(own) for _ in range(ranks.world)]
-    dist.all_gather(whole, own.contiguous())
+    with timed(own):
+        dist.all_gather(whole, own.contiguous())
     return torch.cat(whole)

@@ -7,10 +7,9 @@ from torch import Tensor
 
 from trainer.config import PretrainConfig
 from trainer.device import Machine
-from trainer.distributed.network import shared_functions
+from trainer.distributed.ready import ready_stepper
 from trainer.distributed.stepper import SharedStepper
 from trainer.distributed.told import Start
-from trainer.errors import TrainerError
 from trainer.group import Line, Word
 from trainer.loader import ViewLoader
 from trainer.step import TrainState
@@ -31,10 +30,10 @@ def lead(line: Line, state: TrainState, loader: ViewLoader, config: PretrainConf
     """
     line.say(Word.BEGIN)
     line.share(Start(config.to_json(), state.data, _on_the_host(state.payload())))
-    problem = next((said for said in line.hear_all() if said), "")
-    if problem:
-        raise TrainerError(problem)
-    return SharedStepper(state, loader, config, machine, shared_functions(state, machine, line.ranks), line)
+    problem = line.hear_all()
+    if problem is not None:
+        raise problem
+    return ready_stepper(line, state, loader, config, machine)
 
 
 def _on_the_host(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from trainer.errors import UsageError
 from trainer.export.about import write_about
 from trainer.export.moments import Moments
-from trainer.export.tags import DEVICE_PREFIX, EPOCH_TAGS, STEP_TAGS, evaluation_tag
+from trainer.export.tags import DEVICE_PREFIX, EPOCH_TAGS, RANK_PREFIX, STEP_TAGS, evaluation_tag
 from trainer.export.target import new_folder, unwritable
 from trainer.store.pages import kinds_of, pages
 from trainer.store.reader import StoreReader
@@ -127,6 +127,14 @@ def _device(reader: StoreReader, run: Run, moments: Moments) -> Iterator[Moment]
         yield moments.step_at(row["at"]), row["at"], _tagged(row, tags)
 
 
+def _ranks(reader: StoreReader, run: Run, moments: Moments) -> Iterator[Moment]:
+    kinds = kinds_of(reader, "rank_samples")
+    names = [name for name, kind in kinds.items() if kind is not str and name not in ("at", "rank")]
+    for row in _rows(reader, "rank_samples", run):
+        tags = {name: f"{RANK_PREFIX}{row['rank']}/{name}" for name in names}
+        yield moments.step_at(row["at"]), row["at"], _tagged(row, tags)
+
+
 def _evaluations(reader: StoreReader, run: Run, moments: Moments) -> Iterator[Moment]:
     for row in _rows(reader, "evaluations", run):
         figures: Sequence[str] = [name for name in _FIGURES if row.get(name) is not None]
@@ -140,5 +148,6 @@ _SERIES = {
     "epochs": _epochs,
     "metrics": _metrics,
     "device_samples": _device,
+    "rank_samples": _ranks,
     "evaluations": _evaluations,
 }

@@ -44,6 +44,7 @@ _NEEDED: dict[str, Mapping[str, type]] = {
     "epochs": {"epoch": int},
     "metrics": {"name": str, "step": int},
     "device_samples": {"at": float},
+    "rank_samples": {"at": float, "rank": int},
     "annotations": {"key": str, "value": str},
 }
 """Columns that the other tables can't do without."""

@@ -19,7 +19,17 @@ from trainer.store.pages import kinds_of, pages
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
-TABLES = ("steps", "epochs", "metrics", "device_samples", "evaluations", "anatomy", "benchmark_trials", "events")
+TABLES = (
+    "steps",
+    "epochs",
+    "metrics",
+    "device_samples",
+    "rank_samples",
+    "evaluations",
+    "anatomy",
+    "benchmark_trials",
+    "events",
+)
 """What is exported, empty ones too, so that whoever reads the files finds all of them."""
 
 Page = Sequence[Sequence[Any]]

@@ -27,6 +27,9 @@ EPOCH_TAGS = {
 DEVICE_PREFIX = "device/"
 """Before the columns of `device_samples`, whose values lie at the step that had been taken last."""
 
+RANK_PREFIX = "rank/"
+"""Before the number of a rank and the columns of `rank_samples`."""
+
 
 def evaluation_tag(row: Mapping[str, Any], figure: str) -> str:
     """The tag of a figure of an evaluation: data set, protocol, layer, labels and seed, where they say something."""

@@ -210,3 +210,19 @@ def m005_people(db: Database) -> None:
     for name, kind in {"owner": str, "owner_uid": int, "runner": str, "runner_uid": int}.items():
         runs.add_column(name, kind)
     db.execute("PRAGMA user_version = 5")
+
+
+@migrations()
+def m006_samples_of_ranks(db: Database) -> None:
+    """What the devices of several ranks do, and how long each rank's steps take.
+
+    A table beside `device_samples`, whose readers, those of an older version too, take every row for the one device of
+    a run.
+    """
+    sample = {"id": int, "run_id": str, "at": float, "rank": int, "host": str, "device": str, "uuid": str}
+    sample |= {"source": str, "gpu_util": float}
+    sample |= dict.fromkeys(["gpu_memory_bytes", "gpu_memory_total_bytes", "process_memory_bytes"], int)
+    sample |= dict.fromkeys(["power_watts", "temperature_celsius", "sm_clock_mhz", "energy_joules"], float)
+    sample |= {"throttle_reasons": str, "cpu_percent": float, "t_step": float, "t_collective": float}
+    _table(db, "rank_samples", sample, pk="id").create_index(["run_id", "at"])
+    db.execute("PRAGMA user_version = 6")

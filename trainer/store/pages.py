@@ -19,6 +19,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "epochs": ("epoch",),
     "metrics": ("name", "step"),
     "device_samples": ("at", "id"),
+    "rank_samples": ("at", "id"),
     "evaluations": ("rowid",),
     "anatomy": ("rowid",),
     "benchmark_trials": ("rowid",),

@@ -33,7 +33,7 @@ _WITH_ANATOMY = 4
 _WITH_ARTIFACTS = 2
 """The schema version that brought the table; a store is read as it is, of whatever version up to this one's."""
 
-_WORDS = frozenset({"run_id", "name", "source", "throttle_reasons"})
+_WORDS = frozenset({"run_id", "name", "source", "throttle_reasons", "host", "device", "uuid"})
 _WORD, _NUMBER = (str, type(None)), (int, float, type(None))
 
 R = TypeVar("R", bound=Record)

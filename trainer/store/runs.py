@@ -237,6 +237,13 @@ class RunStore(StoreReader):
             connection.execute("UPDATE runs SET alive_at = ? WHERE id = ?", (now, run_id))
             _insert(connection, "device_samples", {"run_id": run_id, "at": now, **sample})
 
+    def put_rank_samples(self, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Store what each rank of a run did, at this moment where a row does not say. Commits."""
+        now = time.time()
+        with self._write() as connection:
+            for row in rows:
+                _insert(connection, "rank_samples", {"run_id": run_id, "at": now, **row})
+
     def request(self, run_id: str, command: str) -> int:
         """Ask a live run to pause, stop or save; the id of the command. Commits durably."""
         assert command in COMMANDS, command

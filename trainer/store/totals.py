@@ -20,13 +20,28 @@ _QUERY = """
     )
 """
 
+_RANKS_QUERY = """
+    SELECT max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
+      max(process_memory_bytes) AS process_memory_bytes,
+      sum(CASE WHEN used >= 0 AND gap <= ? THEN used END) AS energy_joules
+    FROM (
+      SELECT at, gpu_memory_bytes, process_memory_bytes,
+        energy_joules - lag(energy_joules) OVER (PARTITION BY rank ORDER BY at, id) AS used,
+        at - lag(at) OVER (PARTITION BY rank ORDER BY at, id) AS gap
+      FROM rank_samples WHERE run_id = ? AND at >= ? AND rank > 0
+    )
+"""
+"""The cards of the other ranks; that of the first one is in `device_samples`."""
+
+_WITH_RANKS = 5
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
     """Sums and peaks over a run's samples; None where nothing of the kind was sampled."""
 
     energy_joules: float | None = None
-    """What the card took while a trainer of the run lived."""
+    """What the card took while a trainer of the run lived; of several ranks all their cards."""
     device_memory_bytes: int | None = None
     """The most that was in use on the card, by whomever."""
     process_memory_bytes: int | None = None
@@ -35,6 +50,8 @@ class Totals:
     """UTC seconds at which a trainer first took the run up."""
     last_at: float = 0.0
     """When the newest sample that is counted was taken."""
+    ranks_last_at: float = 0.0
+    """When the newest one of other ranks was."""
 
 
 def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -> Totals:
@@ -42,14 +59,27 @@ def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -
     before = known or Totals()
     # From the last counted sample on, so that what was used since then is counted too.
     row: dict[str, Any] = reader._figures(_QUERY, (_LONGEST_GAP_SECONDS, run_id, before.last_at))[0]
+    others = _of_ranks(reader, run_id, before.ranks_last_at)
     return replace(
         before,
-        energy_joules=_sum(before.energy_joules, row["energy_joules"]),
-        device_memory_bytes=_peak((before.device_memory_bytes, row["device_memory_bytes"])),
-        process_memory_bytes=_peak((before.process_memory_bytes, row["process_memory_bytes"])),
+        energy_joules=_sum(_sum(before.energy_joules, row["energy_joules"]), others.get("energy_joules")),
+        device_memory_bytes=_peak(
+            (before.device_memory_bytes, row["device_memory_bytes"], others.get("device_memory_bytes"))
+        ),
+        process_memory_bytes=_peak(
+            (before.process_memory_bytes, row["process_memory_bytes"], others.get("process_memory_bytes"))
+        ),
+        ranks_last_at=others.get("last_at") or before.ranks_last_at,
         began_at=before.began_at if before.began_at is not None else _began_at(reader, run_id),
         last_at=row["last_at"] if row["last_at"] is not None else before.last_at,
     )
+
+
+def _of_ranks(reader: StoreReader, run_id: str, since: float) -> dict[str, Any]:
+    """Sums and peaks over the samples of other ranks; nothing where an older store has none."""
+    if reader.schema_version() < _WITH_RANKS:
+        return {}
+    return reader._figures(_RANKS_QUERY, (_LONGEST_GAP_SECONDS, run_id, since))[0]
 
 
 def _began_at(reader: StoreReader, run_id: str) -> float | None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from simclr_tui.run import system
 from simclr_tui.run.system import GpuLook, ProcessLook, SystemReader
 from simclr_tui.run.system_words import from_zero, gpu_words, held_back, host_lines, process_rows, trends, workers_words
 from tests.simclr_tui.support import Holder
+from trainer.process import boot_id, start_ticks
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
@@ -128,6 +130,29 @@ def test_whose_process_is_on_the_gpu(runs: Path, some_runs: dict[str, str], monk
     assert "2 other on the GPUs" in workers_words(look)
     assert gpu_words(look.gpus[0]) == "93 % · 3 GiB of 80 GiB · 64 °C · ▲ held back: power cap"
     assert gpu_words(GpuLook(uuid="u", name="n", index=0)) == "it tells nothing of itself"
+
+
+def test_other_ranks_of_the_run_are_no_strangers(run: Run, runs: Path) -> None:
+    """As under torchrun: processes beside the trainer with the same parent. Under another parent they are not known."""
+    for launcher, roles in (("torch.distributed.run", ["trainer", "rank", "rank"]), ("sh", ["trainer"])):
+        with subprocess.Popen(
+            [sys.executable, "-c", _RANKS, launcher], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as parent:
+            assert parent.stdout is not None
+            first = int(parent.stdout.readline())
+            rank = replace(run, host=os.uname().nodename, boot_id=boot_id(), pid=first, start_ticks=start_ticks(first))
+            look = SystemReader(runs).read(rank)
+        assert [one.role for one in look.processes] == roles
+    assert "the trainer and no worker" in workers_words(look)
+
+
+_RANKS = """
+import subprocess, sys
+words = [sys.executable, "-c", "input()", "trainer.run"]
+ranks = [subprocess.Popen(words, stdin=subprocess.PIPE) for _ in range(3)]
+print(ranks[0].pid, flush=True)
+sys.stdin.read()
+"""
 
 
 def test_without_nvml_there_is_no_gpu_and_nothing_fails(runs: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -13,19 +14,51 @@ import psutil
 from tests.trainer.ranks import free_port
 
 WAIT_SECONDS = 120.0
+_TURN_SECONDS = 0.04
+
+
+@dataclass(frozen=True)
+class Node:
+    """One of several machines, which are agents of torchrun on this one."""
+
+    number: int
+    count: int
+    port: int
+
+    def words(self) -> list[str]:
+        """For torchrun."""
+        return [
+            f"--nnodes={self.count}",
+            f"--node-rank={self.number}",
+            "--master-addr=127.0.0.1",
+            f"--master-port={self.port}",
+        ]
 
 
 class Launched:
     """torchrun with so many ranks of a run; ends with everything it has started."""
 
-    def __init__(self, runs: Path, world: int, words: Sequence[str], *, restarts: int = 0) -> None:
-        """Args: the runs folder, how many ranks, the trainer's words, and how often torchrun may start them again."""
-        torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={world}", f"--master-port={free_port()}"]
-        torchrun.append(f"--max-restarts={restarts}")
+    def __init__(
+        self,
+        runs: Path,
+        world: int,
+        words: Sequence[str],
+        *,
+        restarts: int = 0,
+        node: Node | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """Args: the runs folder, how many ranks, the trainer's words, how often torchrun may start them again, which of
+        several machines it stands for, and the folder that it is started in."""
+        torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={world}", f"--max-restarts={restarts}"]
+        torchrun += [f"--master-port={free_port()}"] if node is None else node.words()
         command = [sys.executable, *torchrun, "-m", "trainer.run", "--headless", "--runs-dir", str(runs), *words]
-        self._log = runs.parent / f"torchrun-{time.monotonic_ns()}.log"
+        place = runs.parent if folder is None else folder.parent  # its own machine's folder is looked at
+        self._log = place / f"torchrun-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+            )
 
     @property
     def said(self) -> str:
@@ -42,9 +75,25 @@ class Launched:
 
     def kill(self, rank: int) -> None:
         """Kill one rank."""
-        for process in psutil.Process(self._process.pid).children(recursive=True):
-            if process.environ().get("RANK") == str(rank) and "trainer.watchdog" not in process.cmdline():
-                process.send_signal(signal.SIGKILL)
+        for process in self._of(rank):
+            process.send_signal(signal.SIGKILL)
+
+    def hold_back(self, rank: int, *, share: float, seconds: float) -> None:
+        """Let a rank be stopped for a share of the time, for so long."""
+        (process,) = self._of(rank)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            process.suspend()
+            time.sleep(share * _TURN_SECONDS)
+            process.resume()
+            time.sleep((1 - share) * _TURN_SECONDS)
+
+    def _of(self, rank: int) -> list[psutil.Process]:
+        return [
+            process
+            for process in psutil.Process(self._process.pid).children(recursive=True)
+            if process.environ().get("RANK") == str(rank) and "trainer.watchdog" not in process.cmdline()
+        ]
 
     @property
     def is_there(self) -> bool:

@@ -1,5 +1,7 @@
 """Runs of several processes under torchrun: what a person sees is one run, as one process would have trained it."""
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +10,11 @@ from typing import Any
 import pytest
 
 from tests.reliability.trainers import Trainer, options
-from tests.trainer.distributed.launched import Launched, until
+from tests.trainer.distributed.launched import Launched, Node, until
+from tests.trainer.ranks import free_port
+from trainer.store.rank_samples import rank_samples
 from trainer.store.runs import RunStore
+from trainer.straggler import LEAST_SECONDS, Straggler, find_straggler
 
 EPOCHS = 1
 STEPS = 8
@@ -40,8 +45,11 @@ def alone(runs: Path) -> list[tuple[Any, ...]]:
 def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[Launched]) -> None:
     """float32: batch norm adds up in another order, so the first step is equal to 1e-5 and later ones drift apart."""
     runs = tmp_path / "runs"
-    launched.append(Launched(runs, 2, [*options(epochs=str(EPOCHS)), "--name", "two"]))
+    code = tmp_path / "code"
+    words = [*options(epochs=str(EPOCHS), evaluate_at_end=True), "--name", "two", "--exit-file", str(code)]
+    launched.append(Launched(runs, 2, words))
     assert launched[0].wait() == 0, launched[0].said
+    assert code.read_text() == "0\n"
     found, expected = rows(runs, "two"), alone(runs)
     assert [row[0] for row in found] == list(range(1, STEPS + 1)), "one rank writes, and writes each step once"
     assert found[0] == pytest.approx(expected[0], rel=1e-3)
@@ -52,12 +60,16 @@ def test_two_ranks_train_the_run_of_one_process(tmp_path: Path, launched: list[L
         run = store.find("two")
         assert (run.lifecycle, run.exactness) == ("finished", "promised")
         assert len(store.epochs(run.id)) == EPOCHS
+        assert store.evaluations(run.id), "the first one evaluates in the end, and the others wait for it"
 
 
 @pytest.mark.reliability
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10")],
+    [
+        ({"batch_size": "9"}, "--batch-size: 9 is no multiple of the 2 ranks; give 8 or 10"),
+        ({"restart": "2"}, "--restart: torchrun starts ranks again by its own --max-restarts; leave it out"),
+    ],
 )
 def test_what_ranks_can_not_do_ends_all_of_them_with_a_sentence(
     tmp_path: Path, launched: list[Launched], changes: dict[str, str], said: str
@@ -73,7 +85,8 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
     tmp_path: Path, launched: list[Launched]
 ) -> None:
     runs = tmp_path / "runs"
-    words = [*options(epochs="100"), "--resume-or-start", "long"]
+    code = tmp_path / "code"
+    words = [*options(epochs="100"), "--resume-or-start", "long", "--exit-file", str(code)]
 
     def begin(world: int, restarts: int = 0) -> Launched:
         launched.append(Launched(runs, world, words, restarts=restarts))
@@ -82,13 +95,14 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
     def reached() -> int:
         return store.last_step(store.find("long").id)
 
-    first = begin(2)
+    first = begin(2, restarts=1)
     until(lambda: (runs / "runs.db").exists(), first)
     with closing(RunStore.open(runs)) as store:
         until(lambda: store.runs() and reached() > 10, first)
         store.request(store.find("long").id, "pause")
-        first.wait()
+        assert first.wait() == 0, "torchrun takes any other code for a crash, and would start it again"
         assert store.find("long").lifecycle == "paused", first.said
+        assert code.read_text() == "75\n"
         paused_at = reached()
 
         second = begin(2)
@@ -96,6 +110,7 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
         second.kill(1)
         second.wait()
         assert store.find("long").lifecycle == "interrupted", second.said
+        assert code.read_text() == "75\n"
 
         killed_at = reached()
         third = begin(2, restarts=1)
@@ -118,3 +133,52 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
         store.request(run.id, "stop")
         fourth.wait()
         assert [row[0] for row in rows(runs, "long")] == list(range(1, reached() + 1))
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(300)
+def test_two_machines_train_one_run_of_which_one_has_the_folder_and_a_lost_one_interrupts_it(
+    tmp_path: Path, launched: list[Launched]
+) -> None:
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    words = [*options(epochs="400"), "--name", "both"]
+    port = free_port()
+    for number, (folder, its_runs) in enumerate([(tmp_path, runs), (elsewhere, elsewhere / "no" / "runs")]):
+        launched.append(Launched(its_runs, 1, words, node=Node(number, 2, port), folder=folder))
+    first, second = launched
+    until(lambda: (runs / "runs.db").exists(), first)
+    with closing(RunStore.open(runs)) as store:
+        until(lambda: store.runs() and store.last_step(store.find("both").id) > 20, first)
+        run = store.find("both")
+        until(lambda: {row["rank"] for row in rank_samples(store, run.id, seconds=60)} == {0, 1}, first)
+        assert json.loads(run.fingerprint or "")["ranks"] == 2
+        assert list(elsewhere.rglob("*")) == [], "the second machine writes nothing"
+        second.close()
+        assert first.wait() == 1
+        run = store.find("both")
+        assert (run.lifecycle, run.exit_code) == ("interrupted", 75), first.said
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(300)
+def test_a_rank_that_is_held_back_is_named_and_none_where_none_is(tmp_path: Path, launched: list[Launched]) -> None:
+    """By real signals: it is stopped for half of the time. How it was before is the control."""
+    runs = tmp_path / "runs"
+    launched.append(Launched(runs, 2, [*options(epochs="100000", batch_size="20", image_size="32"), "--name", "slow"]))
+    until(lambda: (runs / "runs.db").exists(), launched[0])
+    with closing(RunStore.open(runs)) as store:
+        until(lambda: store.runs() and store.last_step(store.find("slow").id) > 5, launched[0])
+        run_id = store.find("slow").id
+
+        def found() -> Straggler | None:
+            return find_straggler(rank_samples(store, run_id, seconds=LEAST_SECONDS + 10))
+
+        time.sleep(LEAST_SECONDS + 15)
+        assert {row["rank"] for row in rank_samples(store, run_id, seconds=30)} == {0, 1}, launched[0].said
+        assert found() is None
+        launched[0].hold_back(1, share=0.6, seconds=LEAST_SECONDS + 15)
+        named = found()
+        assert named is not None, rank_samples(store, run_id, seconds=60)
+        assert named.rank == 1
+        assert named.slowdown > 0.3

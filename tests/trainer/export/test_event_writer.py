@@ -38,7 +38,14 @@ def test_tensorboard_reads_every_series_back(store: RunStore, tmp_path: Path) ->
     assert math.isnan(found.Scalars("z_std")[2].value)
     assert [one.step for one in found.Scalars("val_loss")] == [PER_EPOCH * epoch for epoch in range(1, 5)]
     assert [one.value for one in found.Scalars("device/gpu_util")] == [1.5, 99.0]
-    assert counts == {"steps": STEPS, "epochs": 4, "metrics": 8, "device_samples": 2, "evaluations": 2}
+    assert counts == {
+        "steps": STEPS,
+        "epochs": 4,
+        "metrics": 8,
+        "device_samples": 2,
+        "rank_samples": 0,
+        "evaluations": 2,
+    }
     assert json.loads((tmp_path / "out" / "run.json").read_text())["rows"] == counts
 
 

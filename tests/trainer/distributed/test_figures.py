@@ -1,0 +1,74 @@
+"""What each rank does reaches the first one, and says who makes the others wait."""
+
+import time
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.trainer.ranks import on_ranks
+from trainer.device import prepare
+from trainer.distributed import figures
+from trainer.distributed.batch_norm import share_batch_norm
+from trainer.distributed.figures import Collector, Publisher
+from trainer.distributed.network import connected
+from trainer.gpu import CpuSampler
+from trainer.group import Line
+from trainer.straggler import find_straggler
+
+ROUNDS, STEPS = 7, 4
+SLEEP_SECONDS = 0.01
+"""Of every rank's own work in a step, which a busy machine makes longer by little."""
+
+SLOWED = (1, 0, None)
+
+Rounds = list[list[dict[str, Any]]]
+
+
+def some_rounds(line: Line) -> list[Rounds]:
+    """Steps of a small network while one rank sleeps longer, another one, and none; the first one's rows after each."""
+    figures.INTERVAL_SECONDS = 0.02
+    machine = prepare(device="cpu", threads=1)
+    model = share_batch_norm(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), machine.device)
+    network = connected(model, machine)
+    x: Tensor = torch.randn(8, 4)
+    found = []
+    with Publisher(line, machine, CpuSampler()), Collector(line, machine) as collector:
+        for slowed in SLOWED:
+            rounds = []
+            for _ in range(ROUNDS):
+                for _ in range(STEPS):
+                    began = time.perf_counter()
+                    time.sleep(SLEEP_SECONDS * (2 if line.ranks.rank == slowed else 1))
+                    network(x).square().mean().backward()
+                    line.pace.add_step(time.perf_counter() - began)
+                time.sleep(0.1)  # so that every rank's figures have come, outside of any step
+                line.share()
+                rounds.append(collector.rows(CpuSampler().sample()))
+            found.append(rounds)
+    return found
+
+
+def every_five_seconds(rounds: Rounds) -> list[dict[str, Any]]:
+    """The rows as a run's monitor stores them."""
+    return [row | {"at": 5.0 * number} for number, rows in enumerate(rounds) for row in rows]
+
+
+def test_a_rank_that_is_slowed_is_named_and_none_where_none_is() -> None:
+    found = [every_five_seconds(rounds) for rounds in on_ranks(3, some_rounds)[0]]
+    for rows, slowed in zip(found, SLOWED, strict=True):
+        assert [row["rank"] for row in rows] == [0, 1, 2] * ROUNDS
+        assert all(row["source"] == "cpu" and row["host"] and row["process_memory_bytes"] > 0 for row in rows)
+        named = find_straggler(rows)
+        if slowed is None:
+            assert named is None
+            continue
+        assert named is not None
+        assert named.rank == slowed
+        assert named.delay_seconds == pytest.approx(SLEEP_SECONDS, rel=0.5)
+        for row in rows:
+            if row["rank"] == slowed:
+                assert row["t_step"] - row["t_collective"] > 2 * SLEEP_SECONDS
+            else:
+                assert row["t_collective"] > 0.5 * SLEEP_SECONDS, "it waits for the one that is slow"
