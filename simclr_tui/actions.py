@@ -155,8 +155,7 @@ class Actions:
                     if verb in ("resume", "queue"):
                         self._start(store, run_id, in_line=verb == "queue")
                     else:
-                        self.asked.add(run_id)
-                        store.request(run_id, verb)
+                        self._ask_to_end(store, run_id, verb)
                 except TrainerError as error:
                     refused.append(str(error))
             done = len(run_ids) - len(refused)
@@ -234,15 +233,27 @@ class Actions:
     def _request(self, run_id: str, command: str, consequence: str) -> None:
         def work(store: "RunStore") -> ActionDone:
             state = self._refuse(store, run_id, command)
-            self.asked.add(run_id)
-            store.request(run_id, command)
+            job = self._ask_to_end(store, run_id, command)
             run = store.run(run_id)
+            if job:
+                return ActionDone(f"{run.name} is out of Slurm's queue, where it was job {job}")
             words = f"leaves the line; {key('r', 'run.resume')} starts it" if state == "queued" else consequence
             if run.kind == "benchmark":
                 words = words.replace("after its step and a checkpoint", "before its next turn")
             return ActionDone(f"{run.name} {words}")
 
         self._do(work)
+
+    def _ask_to_end(self, store: "RunStore", run_id: str, command: str) -> str:
+        """Ask a run to pause or stop, or take it out of Slurm's queue; its job there, or ""."""
+        from trainer.slurm.submit import SUBMITTED, withdraw
+
+        run = store.run(run_id)
+        self.asked.add(run_id)
+        if run.lifecycle == SUBMITTED:
+            return withdraw(store, run, {"pause": "paused", "stop": "stopped"}[command])
+        store.request(run_id, command)
+        return ""
 
     def _refuse(self, store: "RunStore", run_id: str, verb: str) -> str:
         """The state of a run that a verb can be done to; else raises UsageError."""

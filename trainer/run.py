@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
             if options.restart is not None:
                 store.update_run(run.id, restarts_left=options.restart)
             if not options.restart:
-                unattended = bool(options.resume_or_start)
+                unattended = bool(options.resume_or_start) or options.requeue
                 control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
                 job = Job(run, store, runs, control, reporter, line)
                 return _hold(job, unattended=unattended, in_line=options.queue)
@@ -173,9 +173,10 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
+    again = run.lifecycle not in ("created", "submitted", "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
-    store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
+    is_asked_for = run.lifecycle in ("launched", "submitted")
+    store.take_commands(run.id, "outdated", before=run.lifecycle_at if is_asked_for else _BEGUN_AT)
     try:
         device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:

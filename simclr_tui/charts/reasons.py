@@ -26,6 +26,8 @@ def no_steps(drawn: Sequence[Drawn]) -> str:
             if row.turn.is_held
             else "waits in line, and starts by itself"
         )
+    if row.run.lifecycle == "submitted":
+        return "waits in Slurm's queue, and starts by itself"
     return {
         "queued": f"not started yet; {key('r', 'run.resume')} starts it",
         "starting": "no step yet; the trainer is coming up",

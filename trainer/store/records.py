@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 LIFECYCLE = (
     "created",
+    "submitted",
     "launched",
     "queued",
     "started",

@@ -1,0 +1,3 @@
+"""A cluster for these tests."""
+
+from tests.slurm_programs import slurm as slurm
