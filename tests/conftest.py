@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.slurm_programs import slurm as slurm
 from trainer.paths import store_file
 from trainer.store import RunStore
 

@@ -40,8 +40,11 @@ def submit_new(options: argparse.Namespace, runs: Path, job: SlurmJob) -> int:
     config = load_preset(options.preset).config(**settings) if options.preset else PretrainConfig.from_values(settings)
     job = job.settled(config)
     config = _of_node(config, job)
+    name = checked_name(options.name) or options.preset or config.dataset
+    text = _script_of(options, runs, job, name)
     if options.dry_run:
-        return _show(options, runs, job, settled_config(config))
+        settled_config(config)  # says what is not there
+        return _show(options, runs, job, name, text)
     _check_place(runs)
     with closing(RunStore.open(runs)) as store:
         run_id = new_pretrain_run(store, config, preset=options.preset, name=options.name)
@@ -77,6 +80,8 @@ def submit_sweep(options: argparse.Namespace, runs: Path, job: SlurmJob, planned
     configs = [config_of(options.preset, one) for one in planned]
     jobs = [job.settled(config) for config in configs]
     settled = [_of_node(config, its) for config, its in zip(configs, jobs, strict=True)]
+    for one, its in zip(planned, jobs, strict=True):
+        _script_of(options, runs, its, one.name)
     for_nodes = [
         Planned(one.name, {**one.values, "device": config.device, "threads": config.threads})
         for one, config in zip(planned, settled, strict=True)
@@ -112,13 +117,16 @@ def _of_node(config: PretrainConfig, job: SlurmJob) -> PretrainConfig:
     return for_node(config, job)
 
 
-def _show(options: argparse.Namespace, runs: Path, job: SlurmJob, config: PretrainConfig) -> int:
-    """Print the script of a run that is not made."""
-    name = checked_name(options.name) or options.preset or config.dataset
+def _script_of(options: argparse.Namespace, runs: Path, job: SlurmJob, name: str) -> str:
+    """The script of a run that is not made; what is wrong with it should be said before one is."""
     folder = run_dir(runs, _NOT_MADE)
-    text = script(job, name=name, folder=folder, runs=runs, run_id=_NOT_MADE, is_supervised=bool(options.restart))
+    return script(job, name=name, folder=folder, runs=runs, run_id=_NOT_MADE, is_supervised=bool(options.restart))
+
+
+def _show(options: argparse.Namespace, runs: Path, job: SlurmJob, name: str, text: str) -> int:
+    """Print the script of a run that is not made."""
     if options.json:
-        say_json({"name": name, "sbatch": job.directives(name, folder), "script": text})
+        say_json({"name": name, "sbatch": job.directives(name, run_dir(runs, _NOT_MADE)), "script": text})
         return ExitCode.FINISHED
     say(text.rstrip("\n"))
     say(f"# Nothing was made: {_NOT_MADE} stands for the run's id. Leave --dry-run out to submit it.")

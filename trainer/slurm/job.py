@@ -18,7 +18,7 @@ LEAST_SIGNAL_SECONDS, MOST_SIGNAL_SECONDS = 30, 65_535
 """Bounds of the time between the signal and the limit; the upper one is sbatch's own."""
 
 SIGNAL_SECONDS = 300
-"""The signal's usual time before the limit: a step and a save to a slow disk take a while, and so does the requeueing."""
+"""The signal's usual time before the limit: a step and a save to a slow disk take a while."""
 
 EARLY_SECONDS = 60
 """By how much Slurm may send the signal too early (sbatch(1), --signal)."""

@@ -38,9 +38,7 @@ def test_a_job_is_submitted_and_known_until_it_is_cancelled(slurm: Slurm, script
         ("Welcome to 3 clusters\\n77;west", ("77", "west")),
     ],
 )
-def test_the_number_is_found_in_what_sbatch_says(
-    slurm: Slurm, script: Path, said: str, found: tuple[str, str]
-) -> None:
+def test_the_number_is_found_in_what_sbatch_says(slurm: Slurm, script: Path, said: str, found: tuple[str, str]) -> None:
     (slurm.bin / "sbatch").write_text(f"#!/bin/bash\necho -e '{said}'\n")
     assert cluster.submit([], script) == found
 
@@ -52,7 +50,9 @@ def test_without_a_number_it_is_said_that_it_is_not_known(slurm: Slurm, script: 
 
 
 def test_a_refusal_is_in_slurms_own_words(slurm: Slurm, script: Path) -> None:
-    slurm.refuse("sbatch", "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed\n")
+    slurm.refuse(
+        "sbatch", "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed\n"
+    )
     with pytest.raises(TrainerError) as caught:
         cluster.submit([], script)
     assert str(caught.value) == "invalid partition specified: x; Batch job submission failed"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm_programs import Slurm
 from tests.simclr_tui.support import step_row
+from tests.slurm_programs import Slurm
 from trainer.presets import load_preset
 from trainer.slurm.requeue import again, main, reason_to_end
 from trainer.slurm.submit import SUBMITTED, record
@@ -130,5 +130,3 @@ def test_the_program_asks_for_a_job_of_slurm(
     assert main(words) == 0
     assert main([*words[:3], "nosuchrun0", *words[4:]]) == 75
     assert "no run has the id 'nosuchrun0'" in capsys.readouterr().out
-
-

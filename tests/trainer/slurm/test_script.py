@@ -17,8 +17,7 @@ from trainer.errors import UsageError
 from trainer.slurm.job import SlurmJob
 from trainer.slurm.script import directive, script
 
-
-ODD = "it's \"odd\" $HOME `id` %j #1 \\ ünï; & | > *"
+ODD = 'it\'s "odd" $HOME `id` %j #1 \\ ünï; & | > *'
 RECORDER = """\
 #!/bin/bash
 printf '%s\\0' "$RANK" "$WORLD_SIZE" "$LOCAL_RANK" "$MASTER_ADDR" "$MASTER_PORT" "$@" >>"$RECORD"
@@ -102,9 +101,7 @@ def test_the_trainer_is_started_by_srun_with_every_path_as_it_is(
     path = written(tmp_path, SlurmJob(cpus=5))
     assert ended(slurm, path) == 0
     runs = str(tmp_path / f"{ODD} runs")
-    assert calls(recorded) == [
-        [*[""] * 5, "-m", "trainer.run", "--runs-dir", runs, "--run", "0123456789", "--requeue"]
-    ]
+    assert calls(recorded) == [[*[""] * 5, "-m", "trainer.run", "--runs-dir", runs, "--run", "0123456789", "--requeue"]]
     assert slurm.calls("srun")[0][:3] == ["--ntasks=1", "--cpus-per-task=5", "--kill-on-bad-exit=0"]
 
 

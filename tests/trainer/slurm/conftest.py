@@ -1,3 +1,0 @@
-"""A cluster for these tests."""
-
-from tests.slurm_programs import slurm as slurm
