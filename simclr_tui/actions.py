@@ -17,6 +17,7 @@ from simclr_tui.messages import ActionDone, ActionFailed
 from simclr_tui.verbs import refusal
 from trainer.errors import ConfigError, TrainerError, UsageError
 from trainer.state import run_state
+from trainer.store.records import SUBMITTED
 
 if TYPE_CHECKING:
     from simclr_tui.labels.actions import LabelActions
@@ -246,7 +247,7 @@ class Actions:
 
     def _ask_to_end(self, store: "RunStore", run_id: str, command: str) -> str:
         """Ask a run to pause or stop, or take it out of Slurm's queue; its job there, or ""."""
-        from trainer.slurm.submit import SUBMITTED, withdraw
+        from trainer.slurm.submit import withdraw
 
         run = store.run(run_id)
         self.asked.add(run_id)

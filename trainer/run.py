@@ -38,7 +38,7 @@ from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
 from trainer.store.labels import labels_of
-from trainer.store.records import TRAINED_KINDS, Run
+from trainer.store.records import SUBMITTED, TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 from trainer.stored_settings import settings_of
 from trainer.supervise import TRACEBACK_NOTE
@@ -173,10 +173,9 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    again = run.lifecycle not in ("created", "submitted", "launched", "queued") or run.step is not None
+    again = run.lifecycle not in ("created", SUBMITTED, "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
-    is_asked_for = run.lifecycle in ("launched", "submitted")
-    store.take_commands(run.id, "outdated", before=run.lifecycle_at if is_asked_for else _BEGUN_AT)
+    store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
     try:
         device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:

@@ -7,8 +7,9 @@ from simclr_tui.commands.output import run_json, say, say_json
 from simclr_tui.run.ending import ENDED, NOT_ENDED, wait_until_ended
 from simclr_tui.verbs import refusal
 from trainer.errors import ExitCode, UsageError
-from trainer.slurm.submit import SUBMITTED, withdraw
+from trainer.slurm.submit import withdraw
 from trainer.state import run_state
+from trainer.store.records import SUBMITTED
 from trainer.store.runs import RunStore
 
 

@@ -63,8 +63,9 @@ class SlurmJob:
     partition: str = ""
     time: str = ""
     """The limit, as sbatch takes it: minutes, hours:minutes:seconds, days-hours and the like."""
-    gpus: str = "1"
-    """How many, with their type before a colon where it matters (`a100:4`). Above 1 each GPU has a process."""
+    gpus: str = ""
+    """How many, with their type before a colon where it matters (`a100:4`). Above 1 each GPU has a process. Nothing
+    takes one, or none for a run on the processor."""
     cpus: int = 0
     """Cores of each process; 0 takes one for each loader worker and one more."""
     memory: str = ""
@@ -83,7 +84,7 @@ class SlurmJob:
         """
         for name in ("partition", "time", "memory", "account", "qos"):
             _refuse_unprintable(f"--slurm-{name}", getattr(self, name))
-        if not _GPUS.fullmatch(self.gpus) or self.ranks > MOST_GPUS:
+        if self.gpus and (not _GPUS.fullmatch(self.gpus) or self.ranks > MOST_GPUS):
             raise UsageError(
                 f"--slurm-gpus: {quoted(self.gpus)} is no number of GPUs; give 0 to {MOST_GPUS}, or TYPE:NUMBER"
             )
@@ -104,16 +105,21 @@ class SlurmJob:
     @property
     def ranks(self) -> int:
         """How many processes train: one for each GPU, and one without any."""
-        return max(int(self.gpus.rpartition(":")[2]), 1)
+        return max(self._gpu_count, 1)
 
     @property
     def has_gpus(self) -> bool:
         """Whether it asks for GPUs."""
-        return int(self.gpus.rpartition(":")[2]) > 0
+        return self._gpu_count > 0
+
+    @property
+    def _gpu_count(self) -> int:
+        return int(self.gpus.rpartition(":")[2] or 1)
 
     def settled(self, config: PretrainConfig) -> Self:
-        """With the cores that a run with these settings needs, where none were named."""
-        return dataclasses.replace(self, cpus=self.cpus or config.num_workers + 1)
+        """With the GPUs and the cores that a run with these settings needs, where none were named."""
+        gpus = self.gpus or ("0" if config.device == "cpu" else "1")
+        return dataclasses.replace(self, gpus=gpus, cpus=self.cpus or config.num_workers + 1)
 
     def directives(self, name: str, folder: Path) -> list[str]:
         """The options for sbatch, each one word.
@@ -143,7 +149,7 @@ class SlurmJob:
         return ["--requeue", *(f"--{key}={value}" for key, value in wanted.items() if value), *further]
 
     def _gres(self) -> str:
-        mine = [f"gpu:{self.gpus}"] if self.has_gpus else []
+        mine = [f"gpu:{self.gpus or 1}"] if self.has_gpus else []
         return ",".join([*mine, *(one.removeprefix("gres=") for one in self.options if one.startswith("gres="))])
 
     def to_json(self) -> str:

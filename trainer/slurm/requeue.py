@@ -13,9 +13,9 @@ from trainer.errors import ExitCode, TrainerError
 from trainer.paths import runs_dir
 from trainer.slurm import cluster
 from trainer.slurm.script import KILLED_BY_USR1
-from trainer.slurm.submit import SUBMITTED, record
+from trainer.slurm.submit import record
 from trainer.state import LIVE_STATES, run_state
-from trainer.store.records import Run
+from trainer.store.records import SUBMITTED, Run
 from trainer.store.runs import RunStore
 
 FRUITLESS_REQUEUES = 2

@@ -12,11 +12,8 @@ from trainer.slurm.kept import Kept, keep, kept_of, script_file
 from trainer.slurm.script import script
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.labels import refuse_trashed
-from trainer.store.records import Run
+from trainer.store.records import SUBMITTED, Run
 from trainer.store.runs import RunStore
-
-SUBMITTED = "submitted"
-"""The lifecycle of a run that Slurm has and no trainer yet."""
 
 _WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 _WITHIN_A_JOB = "SLURM_JOB_ID"

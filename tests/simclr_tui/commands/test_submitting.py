@@ -43,6 +43,7 @@ def test_a_run_is_submitted_with_the_settings_of_its_machine(runs: Path, store: 
     assert {"--job-name=first run", "--cpus-per-task=6", "--gres=gpu:1", "--time=8:00:00", "--hold"} <= set(asked)
     assert run_state(run, runs) == "queued"
     assert "scancel 1234" in call(runs, "show", "first run").stdout
+    assert f"Slurm's own queue, which `squeue --me` shows\n  {run.id}  first run" in call(runs, "queue").stdout
 
 
 def test_what_it_would_submit_is_printed_and_nothing_is_made(
@@ -68,7 +69,7 @@ def test_what_it_would_submit_is_printed_and_nothing_is_made(
         (["--slurm", "--slurm-cpus", "0"], "--slurm-cpus: 0 is out of bounds; give 1 to 1024 cores"),
         (["--slurm", "--slurm-gpus", "3", "--batch-size", "64"], "--batch-size: 64 is no multiple of the 3 ranks"),
         (["--slurm", "--slurm-gpus", "2", "--restart", "1"], "--restart: the processes of several GPUs start"),
-        (["--slurm", "--device", "cpu"], "--slurm-gpus: --device cpu uses none; give 0"),
+        (["--slurm", "--slurm-gpus", "1", "--device", "cpu"], "--slurm-gpus: --device cpu uses none; give 0"),
         (["--slurm", "--slurm-option", "wrap=x"], "--slurm-option 'wrap=x': the run's log and its going on"),
     ],
 )
@@ -121,6 +122,12 @@ def test_a_waiting_run_is_paused_and_stopped_by_taking_it_out(runs: Path, store:
     done = call(runs, "resume", "first")
     assert done.returncode == 2
     assert "first trains under Slurm; `simclr-tui resume" in done.stderr
+
+
+def test_a_waiting_run_is_neither_put_away_nor_packed(runs: Path, store: RunStore, slurm: Slurm) -> None:
+    launch(runs, "--name", "first")
+    assert "take it out of the line with pause or stop first" in sentence(call(runs, "rm", "first"), 2)
+    assert "first is queued" in sentence(call(runs, "export", "first", "--to", "archive"), 2)
 
 
 def test_the_dashboard_takes_waiting_runs_out_too(runs: Path, store: RunStore, slurm: Slurm) -> None:

@@ -112,6 +112,12 @@ def test_without_gpus_none_are_asked_for() -> None:
     assert not any("gres" in word for word in SlurmJob(gpus="0").directives("first", FOLDER))
 
 
+def test_a_run_on_the_processor_asks_for_none_unless_they_are_named() -> None:
+    on_cpu = PretrainConfig(device="cpu")
+    assert (SlurmJob().settled(on_cpu).gpus, SlurmJob().settled(PretrainConfig()).gpus) == ("0", "1")
+    assert SlurmJob(gpus="2").settled(on_cpu).gpus == "2"
+
+
 def test_a_run_has_the_cores_of_its_job_and_names_its_device() -> None:
     job = SlurmJob(cpus=6)
     config = for_node(PretrainConfig(), job)

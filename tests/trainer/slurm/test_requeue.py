@@ -10,10 +10,11 @@ from tests.simclr_tui.support import step_row
 from tests.slurm_programs import Slurm
 from trainer.presets import load_preset
 from trainer.slurm.requeue import again, main, reason_to_end
-from trainer.slurm.submit import SUBMITTED, record
+from trainer.slurm.submit import record
 from trainer.start import new_pretrain_run
 from trainer.state import run_state
 from trainer.store import RunStore
+from trainer.store.records import SUBMITTED
 
 JOB = "1234"
 

@@ -11,11 +11,12 @@ from trainer.presets import load_preset
 from trainer.process import RunLock, identity
 from trainer.slurm.job import SlurmJob
 from trainer.slurm.kept import kept_of, script_file
-from trainer.slurm.submit import SUBMITTED, check_cluster, refuse_here, submit_run, withdraw
+from trainer.slurm.submit import check_cluster, refuse_here, submit_run, withdraw
 from trainer.start import new_pretrain_run, start_run
 from trainer.state import run_state
 from trainer.store import RunStore
 from trainer.store.labels import change_labels
+from trainer.store.records import SUBMITTED
 
 JOB = SlurmJob(partition="gpu", cpus=3)
 
