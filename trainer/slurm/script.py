@@ -20,6 +20,11 @@ python={python}
 runs={runs}
 run={run}
 
+if [[ ! -d $runs/$run ]]; then
+  echo "slurm: $runs/$run is not on $(hostname); name a --runs-dir that all machines see, unless the run was deleted"
+  exit 2
+fi
+
 # At a preemption or `scancel` Slurm sends SIGTERM, which the trainer answers: this shell stays to see how it ends.
 # A handler and not '', since a program would inherit that it is ignored.
 trap : TERM

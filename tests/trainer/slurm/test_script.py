@@ -161,6 +161,17 @@ def test_a_supervised_run_is_started_by_its_supervisor(tmp_path: Path) -> None:
         written(tmp_path, SlurmJob(gpus="2", cpus=1), is_supervised=True)
 
 
+def test_a_machine_that_does_not_see_the_runs_says_so_and_starts_nothing(
+    tmp_path: Path, slurm: Slurm, recorded: Path
+) -> None:
+    path = written(tmp_path, SlurmJob(cpus=1))
+    shutil.rmtree(tmp_path / f"{ODD} runs")
+    done = subprocess.run(["bash", str(path)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{ODD} runs/0123456789 is not on" in done.stdout
+    assert not recorded.exists()
+
+
 def test_a_path_with_a_line_break_is_refused(tmp_path: Path) -> None:
     folder = Path("/shared/a\nb")
     with pytest.raises(UsageError, match="can't be written into a batch script"):
