@@ -17,7 +17,7 @@ class Kept:
     """A run's newest job."""
 
     job: str
-    """Slurm's number of it."""
+    """Slurm's number of it; empty where sbatch did not take it."""
     cluster: str
     """Where there are several, else empty."""
     asked: SlurmJob
@@ -50,7 +50,7 @@ def kept_of(runs: Path, run_id: str) -> Kept | None:
         return None
     try:
         values = json.loads(text)
-        job, cluster = str(int(values["job"])), str(values["cluster"])
+        job, cluster = values["job"] and str(int(values["job"])), str(values["cluster"])
         return Kept(job=job, cluster=cluster, asked=SlurmJob.from_values(values["asked"]))
     except (ValueError, TypeError, KeyError) as error:
         raise UsageError(f"{_file(runs, run_id)} can't be read ({error}); move it away") from None

@@ -59,6 +59,8 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
     text = script(job, name=run.name, folder=file.parent, runs=store.runs_path, run_id=run_id, is_supervised=bool(left))
     try:
         file.write_text(text, encoding="utf-8")
+        # What was asked for is asked for again by who mends what sbatch does not like.
+        keep(store.runs_path, run_id, Kept(job="", cluster="", asked=job))
     except OSError as error:
         raise StoreError(f"{file} can't be written ({error.strerror}); free some space") from error
     # Before the job, which may begin at once and would find its own "started" overwritten.
@@ -70,10 +72,12 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
         store.lifecycle(run_id, "failed", sentence, level="error")
         raise type(error)(f"{sentence}; `simclr-tui resume {run_id} --slurm` tries again") from error
     kept = Kept(job=number, cluster=where, asked=job)
+    store.event(run_id, "slurm", f"waits in Slurm's queue as job {number}; `scancel {number}` takes it out")
     try:
         keep(store.runs_path, run_id, kept)
-    finally:
-        store.event(run_id, "slurm", f"waits in Slurm's queue as job {number}; `scancel {number}` takes it out")
+    except OSError as error:
+        words = f"{run.name} is job {number} of Slurm, which can't be kept in its folder ({error.strerror})"
+        raise StoreError(f"{words}; free some space, and take it out by `scancel {number}`") from error
     return kept
 
 
@@ -104,7 +108,7 @@ def withdraw(store: RunStore, run: Run, lifecycle: str) -> str:
         TrainerError: it refused.
     """
     kept = kept_of(store.runs_path, run.id)
-    if kept is None:
+    if kept is None or not kept.job:
         raise UsageError(f"{run.name} waits in Slurm's queue, and its job is not known; `squeue --me` names it")
     try:
         cluster.cancel(kept.job, kept.cluster)
@@ -121,7 +125,7 @@ def refuse_waiting(store: RunStore, run: Run) -> None:
         UsageError: its job waits.
     """
     kept = kept_of(store.runs_path, run.id)
-    if kept is None:
+    if kept is None or not kept.job:
         return
     state = cluster.job_state(kept.job, kept.cluster)
     if state in _WAITING or (state and run.lifecycle == SUBMITTED):

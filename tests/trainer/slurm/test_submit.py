@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.slurm_programs import Slurm, words_of
-from trainer.errors import ExitCode, TrainerError, UsageError
+from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
 from trainer.presets import load_preset
 from trainer.process import RunLock, identity
+from trainer.slurm import submit
 from trainer.slurm.job import SlurmJob
-from trainer.slurm.kept import kept_of, script_file
+from trainer.slurm.kept import Kept, kept_of, script_file
 from trainer.slurm.submit import check_cluster, refuse_here, submit_run, withdraw
 from trainer.start import new_pretrain_run, start_run
 from trainer.state import run_state
@@ -57,9 +58,30 @@ def test_a_run_that_sbatch_refuses_has_failed_with_its_words_and_can_be_tried_ag
     assert str(caught.value) == f"{sentence}; `simclr-tui resume {run_id} --slurm` tries again"
     assert caught.value.exit_code == ExitCode.FAILED
     assert (store.run(run_id).lifecycle, messages(store, run_id)[-1]) == ("failed", sentence)
-    assert kept_of(store.runs_path, run_id) is None
+    with pytest.raises(UsageError, match="first run trains under Slurm; `simclr-tui resume"):
+        start_run(store, run_id)  # on the machine that people log into
+    kept = kept_of(store.runs_path, run_id)
+    assert kept is not None
+    assert (kept.job, kept.asked) == ("", JOB)
     slurm.refuse("sbatch", "")
     assert submit_run(store, run_id, JOB).job == "1234"
+
+
+def test_a_job_that_can_not_be_noted_is_named(
+    store: RunStore, slurm: Slurm, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = submit.keep
+
+    def full_once_it_is_submitted(runs: Path, of: str, kept: Kept) -> None:
+        if kept.job:
+            raise OSError(28, "No space left on device")
+        written(runs, of, kept)
+
+    monkeypatch.setattr(submit, "keep", full_once_it_is_submitted)
+    with pytest.raises(StoreError, match=r"is job 1234 of Slurm, .*No space left.*; free some space, and take it out"):
+        submit_run(store, run_id, JOB)
+    with pytest.raises(UsageError, match="its job is not known; `squeue --me` names it"):
+        withdraw(store, store.run(run_id), "stopped")
 
 
 def test_what_slurm_has_is_not_submitted_or_started_twice(store: RunStore, slurm: Slurm, run_id: str) -> None:
