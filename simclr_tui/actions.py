@@ -84,7 +84,7 @@ class Actions:
 
         def work(store: "RunStore") -> ActionDone:
             self._refuse(store, run_id, "resume")
-            return ActionDone(f"{self._start(store, run_id)} goes on")
+            return ActionDone(self._go_on(store, run_id))
 
         self._do(work)
 
@@ -153,8 +153,10 @@ class Actions:
             for run_id in run_ids:
                 try:
                     self._refuse(store, run_id, "resume" if verb == "queue" else verb)
-                    if verb in ("resume", "queue"):
-                        self._start(store, run_id, in_line=verb == "queue")
+                    if verb == "resume":
+                        self._go_on(store, run_id)
+                    elif verb == "queue":
+                        self._start(store, run_id, in_line=True)
                     else:
                         self._ask_to_end(store, run_id, verb)
                 except TrainerError as error:
@@ -264,6 +266,16 @@ class Actions:
         if sentence is not None:
             raise UsageError(sentence)
         return state
+
+    def _go_on(self, store: "RunStore", run_id: str) -> str:
+        """Start a run's trainer, or submit the run as it was submitted before; what was done, in words."""
+        from trainer.slurm.submit import asked_before, submit_run
+
+        run = store.run(run_id)
+        job = asked_before(store, run)
+        if job is None:
+            return f"{self._start(store, run_id)} goes on"
+        return f"{run.name} waits in Slurm's queue as job {submit_run(store, run_id, job).job}"
 
     def _start(self, store: "RunStore", run_id: str, *, in_line: bool = False) -> str:
         """Start a run's trainer, keep its handle, and give back the run's name."""

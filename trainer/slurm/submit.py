@@ -141,12 +141,23 @@ def refuse_here(store: RunStore, run: Run) -> None:
         UsageError: it was submitted to Slurm, and can be again.
     """
     refuse_waiting(store, run)
-    if kept_of(store.runs_path, run.id) is None or _WITHIN_A_JOB in os.environ or not cluster.has_slurm():
-        return
-    raise UsageError(
-        f"{run.name} trains under Slurm; `simclr-tui resume {run.id} --slurm` submits it again as before, and "
-        f"`python -m trainer.run --run {run.id}` starts it on this machine"
-    )
+    if asked_before(store, run) is not None:
+        raise UsageError(
+            f"{run.name} trains under Slurm; `simclr-tui resume {run.id} --slurm` submits it again as before, and "
+            f"`python -m trainer.run --run {run.id}` starts it on this machine"
+        )
+
+
+def asked_before(store: RunStore, run: Run) -> SlurmJob | None:
+    """What a run has asked of Slurm, where it is to go on by asking again; None where it is to go on here.
+
+    Raises:
+        UsageError: what is kept of it can't be read.
+    """
+    if _WITHIN_A_JOB in os.environ or not cluster.has_slurm():
+        return None
+    kept = kept_of(store.runs_path, run.id)
+    return kept.asked if kept is not None else None
 
 
 def waiting_words(run: Run, kept: Kept) -> str:

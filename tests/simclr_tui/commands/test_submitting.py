@@ -130,20 +130,24 @@ def test_a_waiting_run_is_neither_put_away_nor_packed(runs: Path, store: RunStor
     assert "first is queued" in sentence(call(runs, "export", "first", "--to", "archive"), 2)
 
 
-def test_the_dashboard_takes_waiting_runs_out_too(runs: Path, store: RunStore, slurm: Slurm) -> None:
+def test_the_dashboard_takes_waiting_runs_out_and_submits_them_again(runs: Path, store: RunStore, slurm: Slurm) -> None:
     ids = [launch(runs, "--name", name)["id"] for name in ("first", "second", "third")]
     posted: list[object] = []
     actions = Actions(runs, posted.append)
     actions.stop(ids[0])
     actions.group("pause", ids[1:])
-    actions.resume(ids[1])
     assert [run_state(store.run(run_id), runs) for run_id in ids] == ["stopped", "paused", "paused"]
-    done, both, refused = posted
-    assert isinstance(done, ActionDone)
-    assert done.sentence == "first is out of Slurm's queue, where it was job 1234"
-    assert isinstance(both, ActionDone)
-    assert isinstance(refused, ActionFailed)
-    assert "second trains under Slurm" in refused.sentence
+    assert slurm.calls("scancel") == [["1234"], ["1235"], ["1236"]]
+    actions.resume(ids[1])
+    actions.resume(ids[1])
+    actions.group("resume", [ids[0], ids[2]])
+    assert [run_state(store.run(run_id), runs) for run_id in ids] == ["queued"] * 3
+    assert len(slurm.calls("sbatch")) == 6
+    assert [type(one) for one in posted] == [ActionDone, ActionDone, ActionDone, ActionFailed, ActionDone]
+    sentences = [one.sentence for one in posted if isinstance(one, ActionDone | ActionFailed)]
+    assert sentences[0] == "first is out of Slurm's queue, where it was job 1234"
+    assert sentences[2] == "second waits in Slurm's queue as job 1237"
+    assert sentences[3] == "second waits in Slurm's queue as job 1237, and `scancel 1237` takes it out"
 
 
 def test_a_sweep_is_a_job_each_and_what_is_submitted_is_said_when_one_is_refused(
