@@ -184,7 +184,7 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
         return _fail(job, error)
     how = "resumed" if again else "started"
     with only_evaluation(store, run):
-        message = f"{how} as process {identity().pid} on {identity().host}"
+        message = f"{how} as process {identity().pid} on {identity().host}{_in_job()}"
         store.lifecycle(run.id, how, message, phase="starting", **identity().columns())
     reporter.note(f"run {run.id} ({run.name}) {how}")
     warning = store.warning()
@@ -195,6 +195,12 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
     with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
         return _carry_out(job, device_lock)
+
+
+def _in_job() -> str:
+    """Which job of Slurm this is a part of, by which its cluster knows it."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    return f", in job {job} of Slurm" if job.isdecimal() else ""
 
 
 def _give_way(job: Job, end: EndRequested) -> int:

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import TrainerError, UsageError
@@ -14,13 +15,25 @@ _STATE = re.compile(r"[A-Z_]+")
 _JOB = re.compile(r"(?:Submitted batch job )?(?P<job>\d+)(?:;(?P<cluster>\S+)| on cluster (?P<other>\S+))?")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submitted:
+    """What sbatch answered."""
+
+    job: str
+    """Its number."""
+    cluster: str
+    """Where there are several, else empty."""
+    said: str
+    """What it or the site added, such as a warning; empty where it said nothing."""
+
+
 def has_slurm() -> bool:
     """Whether jobs can be submitted from this machine."""
     return shutil.which("sbatch") is not None
 
 
-def submit(options: Sequence[str], script: Path) -> tuple[str, str]:
-    """Submit a batch script; the job's number, and its cluster where there are several ("" else).
+def submit(options: Sequence[str], script: Path) -> Submitted:
+    """Submit a batch script.
 
     Args:
         options: given again beside the script that has them, since a variable such as SBATCH_PARTITION would otherwise
@@ -31,19 +44,19 @@ def submit(options: Sequence[str], script: Path) -> tuple[str, str]:
         UsageError: there is no sbatch here.
         TrainerError: it refused, in its own words, or said nothing that is a job's number.
     """
-    out = _call(["sbatch", "--parsable", *options, str(script)], _SUBMIT_SECONDS)
+    out, said = _call(["sbatch", "--parsable", *options, str(script)], _SUBMIT_SECONDS)
     # A site's own wrapper may print a greeting before it.
     found = [match for line in out.splitlines() if (match := _JOB.fullmatch(line.strip()))]
     if not found:
         raise TrainerError(f"sbatch gave no job number ({_one_line(out)}); `squeue --me` says whether it was submitted")
-    return found[-1]["job"], found[-1]["cluster"] or found[-1]["other"] or ""
+    return Submitted(job=found[-1]["job"], cluster=found[-1]["cluster"] or found[-1]["other"] or "", said=said)
 
 
 def job_state(job: str, cluster: str = "") -> str | None:
     """Slurm's word for a job that waits or runs, such as PENDING; "" for one that is over, None if it can't be told."""
     where = [f"--clusters={cluster}"] if cluster else []
     try:
-        out = _call(["squeue", "--noheader", f"--jobs={job}", "--format=%T", *where], _ASK_SECONDS)
+        out, _ = _call(["squeue", "--noheader", f"--jobs={job}", "--format=%T", *where], _ASK_SECONDS)
     except UsageError:
         return None
     except TrainerError as error:
@@ -72,8 +85,8 @@ def requeue(job: str) -> None:
     _call(["scontrol", "requeue", job], _ASK_SECONDS)
 
 
-def _call(words: Sequence[str], seconds: float) -> str:
-    """What a program printed.
+def _call(words: Sequence[str], seconds: float) -> tuple[str, str]:
+    """What a program printed, and what it said beside that on one line.
 
     Raises:
         UsageError: it is not on this machine.
@@ -93,7 +106,7 @@ def _call(words: Sequence[str], seconds: float) -> str:
         raise TrainerError(f"{program} can't be run ({error.strerror}); look at the PATH") from error
     if done.returncode:
         raise TrainerError(_one_line(done.stderr) or f"{program} ended with code {done.returncode} and no word")
-    return done.stdout
+    return done.stdout, _one_line(done.stderr)
 
 
 def _one_line(text: str) -> str:

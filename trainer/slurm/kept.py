@@ -22,6 +22,11 @@ class Kept:
     """Where there are several, else empty."""
     asked: SlurmJob
 
+    @property
+    def cancelling(self) -> str:
+        """The command that takes it out of the queue, or ends it."""
+        return f"scancel -M {self.cluster} {self.job}" if self.cluster else f"scancel {self.job}"
+
 
 def script_file(runs: Path, run_id: str) -> Path:
     """The batch script of a run; `sbatch` with it goes on with the run."""

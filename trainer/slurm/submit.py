@@ -66,18 +66,20 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
     # Before the job, which may begin at once and would find its own "started" overwritten.
     record(store, run, "handed to sbatch", restarts_left=left)
     try:
-        number, where = cluster.submit(job.directives(run.name, file.parent), file)
+        answer = cluster.submit(job.directives(run.name, file.parent), file)
     except TrainerError as error:
         sentence = f"sbatch did not take {run.name}: {error}"
         store.lifecycle(run_id, "failed", sentence, level="error")
         raise type(error)(f"{sentence}; `simclr-tui resume {run_id} --slurm` tries again") from error
-    kept = Kept(job=number, cluster=where, asked=job)
-    store.event(run_id, "slurm", f"waits in Slurm's queue as job {number}; `scancel {number}` takes it out")
+    kept = Kept(job=answer.job, cluster=answer.cluster, asked=job)
+    if answer.said:
+        store.event(run_id, "slurm", printable(f"sbatch said: {answer.said}"))
+    store.event(run_id, "slurm", f"waits in Slurm's queue as job {kept.job}; `{kept.cancelling}` takes it out")
     try:
         keep(store.runs_path, run_id, kept)
     except OSError as error:
-        words = f"{run.name} is job {number} of Slurm, which can't be kept in its folder ({error.strerror})"
-        raise StoreError(f"{words}; free some space, and take it out by `scancel {number}`") from error
+        words = f"{run.name} is job {kept.job} of Slurm, which can't be kept in its folder ({error.strerror})"
+        raise StoreError(f"{words}; free some space, and take it out by `{kept.cancelling}`") from error
     return kept
 
 
@@ -162,4 +164,4 @@ def asked_before(store: RunStore, run: Run) -> SlurmJob | None:
 
 def waiting_words(run: Run, kept: Kept) -> str:
     """Where a run waits, and how it is taken from there."""
-    return printable(f"{run.name} waits in Slurm's queue as job {kept.job}, and `scancel {kept.job}` takes it out")
+    return printable(f"{run.name} waits in Slurm's queue as job {kept.job}, and `{kept.cancelling}` takes it out")

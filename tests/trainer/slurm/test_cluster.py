@@ -7,6 +7,7 @@ import pytest
 from tests.slurm_programs import Slurm
 from trainer.errors import ExitCode, TrainerError, UsageError
 from trainer.slurm import cluster
+from trainer.slurm.cluster import Submitted
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def script(tmp_path: Path) -> Path:
 
 def test_a_job_is_submitted_and_known_until_it_is_cancelled(slurm: Slurm, script: Path) -> None:
     assert cluster.has_slurm()
-    assert cluster.submit(["--requeue", "--job-name=two words"], script) == ("1234", "")
+    assert cluster.submit(["--requeue", "--job-name=two words"], script) == Submitted(job="1234", cluster="", said="")
     assert slurm.calls("sbatch") == [["--parsable", "--requeue", "--job-name=two words", str(script)]]
     assert cluster.job_state("1234") == "PENDING"
     cluster.cancel("1234")
@@ -40,7 +41,8 @@ def test_a_job_is_submitted_and_known_until_it_is_cancelled(slurm: Slurm, script
 )
 def test_the_number_is_found_in_what_sbatch_says(slurm: Slurm, script: Path, said: str, found: tuple[str, str]) -> None:
     (slurm.bin / "sbatch").write_text(f"#!/bin/bash\necho -e '{said}'\n")
-    assert cluster.submit([], script) == found
+    submitted = cluster.submit([], script)
+    assert (submitted.job, submitted.cluster) == found
 
 
 def test_without_a_number_it_is_said_that_it_is_not_known(slurm: Slurm, script: Path) -> None:

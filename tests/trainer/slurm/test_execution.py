@@ -80,6 +80,11 @@ def test_a_job_whose_time_is_up_saves_is_queued_again_and_ends_in_the_next_one(
     kinds = [event.kind for event in store.events(run_id=run_id)]
     lifecycle = [kind for kind in kinds if kind in ("submitted", "started", "interrupted", "resumed", "finished")]
     assert lifecycle == ["submitted", "started", "interrupted", "submitted", "resumed", "finished"]
+    assert all(
+        event.message.endswith(", in job 1234 of Slurm")
+        for event in store.events(run_id=run_id)
+        if event.kind in ("started", "resumed")
+    )
     log = (runs / run_id / "log.txt").read_text()
     assert log.index("job 1234 is queued again") < log.index("resumed") < log.index("finished run")
 

@@ -11,7 +11,7 @@ from trainer.presets import load_preset
 from trainer.process import RunLock, identity
 from trainer.slurm import submit
 from trainer.slurm.job import SlurmJob
-from trainer.slurm.kept import Kept, kept_of, script_file
+from trainer.slurm.kept import Kept, keep, kept_of, script_file
 from trainer.slurm.submit import check_cluster, refuse_here, submit_run, withdraw
 from trainer.start import new_pretrain_run, start_run
 from trainer.state import run_state
@@ -48,6 +48,18 @@ def test_a_submitted_run_is_queued_with_its_job_and_its_script(store: RunStore, 
     assert words_of(file.read_text()) == JOB.directives("first run", file.parent)
 
 
+def test_what_a_site_adds_and_which_cluster_it_is_are_told(store: RunStore, slurm: Slurm, run_id: str) -> None:
+    (slurm.bin / "sbatch").write_text("#!/bin/bash\necho 'sbatch: 95 % of the budget is used.' >&2; echo '77;west'\n")
+    submit_run(store, run_id, JOB)
+    assert messages(store, run_id)[-2:] == [
+        "sbatch said: 95 % of the budget is used",
+        "waits in Slurm's queue as job 77; `scancel -M west 77` takes it out",
+    ]
+    with pytest.raises(TrainerError):
+        withdraw(store, store.run(run_id), "stopped")
+    assert slurm.calls("scancel") == [["--clusters=west", "77"]]
+
+
 def test_a_run_that_sbatch_refuses_has_failed_with_its_words_and_can_be_tried_again(
     store: RunStore, slurm: Slurm, run_id: str
 ) -> None:
@@ -70,7 +82,7 @@ def test_a_run_that_sbatch_refuses_has_failed_with_its_words_and_can_be_tried_ag
 def test_a_job_that_can_not_be_noted_is_named(
     store: RunStore, slurm: Slurm, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = submit.keep
+    written = keep
 
     def full_once_it_is_submitted(runs: Path, of: str, kept: Kept) -> None:
         if kept.job:
