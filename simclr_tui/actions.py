@@ -17,6 +17,7 @@ from simclr_tui.messages import ActionDone, ActionFailed
 from simclr_tui.verbs import refusal
 from trainer.errors import ConfigError, TrainerError, UsageError
 from trainer.state import run_state
+from trainer.store.records import SUBMITTED
 
 if TYPE_CHECKING:
     from simclr_tui.labels.actions import LabelActions
@@ -83,7 +84,7 @@ class Actions:
 
         def work(store: "RunStore") -> ActionDone:
             self._refuse(store, run_id, "resume")
-            return ActionDone(f"{self._start(store, run_id)} goes on")
+            return ActionDone(self._go_on(store, run_id))
 
         self._do(work)
 
@@ -152,11 +153,12 @@ class Actions:
             for run_id in run_ids:
                 try:
                     self._refuse(store, run_id, "resume" if verb == "queue" else verb)
-                    if verb in ("resume", "queue"):
-                        self._start(store, run_id, in_line=verb == "queue")
+                    if verb == "resume":
+                        self._go_on(store, run_id)
+                    elif verb == "queue":
+                        self._start(store, run_id, in_line=True)
                     else:
-                        self.asked.add(run_id)
-                        store.request(run_id, verb)
+                        self._ask_to_end(store, run_id, verb)
                 except TrainerError as error:
                     refused.append(str(error))
             done = len(run_ids) - len(refused)
@@ -234,15 +236,27 @@ class Actions:
     def _request(self, run_id: str, command: str, consequence: str) -> None:
         def work(store: "RunStore") -> ActionDone:
             state = self._refuse(store, run_id, command)
-            self.asked.add(run_id)
-            store.request(run_id, command)
+            job = self._ask_to_end(store, run_id, command)
             run = store.run(run_id)
+            if job:
+                return ActionDone(f"{run.name} is out of Slurm's queue, where it was job {job}")
             words = f"leaves the line; {key('r', 'run.resume')} starts it" if state == "queued" else consequence
             if run.kind == "benchmark":
                 words = words.replace("after its step and a checkpoint", "before its next turn")
             return ActionDone(f"{run.name} {words}")
 
         self._do(work)
+
+    def _ask_to_end(self, store: "RunStore", run_id: str, command: str) -> str:
+        """Ask a run to pause or stop, or take it out of Slurm's queue; its job there, or ""."""
+        from trainer.slurm.submit import withdraw
+
+        run = store.run(run_id)
+        self.asked.add(run_id)
+        if run.lifecycle == SUBMITTED:
+            return withdraw(store, run, {"pause": "paused", "stop": "stopped"}[command])
+        store.request(run_id, command)
+        return ""
 
     def _refuse(self, store: "RunStore", run_id: str, verb: str) -> str:
         """The state of a run that a verb can be done to; else raises UsageError."""
@@ -252,6 +266,16 @@ class Actions:
         if sentence is not None:
             raise UsageError(sentence)
         return state
+
+    def _go_on(self, store: "RunStore", run_id: str) -> str:
+        """Start a run's trainer, or submit the run as it was submitted before; what was done, in words."""
+        from trainer.slurm.submit import asked_before, submit_run
+
+        run = store.run(run_id)
+        job = asked_before(store, run)
+        if job is None:
+            return f"{self._start(store, run_id)} goes on"
+        return f"{run.name} waits in Slurm's queue as job {submit_run(store, run_id, job).job}"
 
     def _start(self, store: "RunStore", run_id: str, *, in_line: bool = False) -> str:
         """Start a run's trainer, keep its handle, and give back the run's name."""

@@ -7,7 +7,7 @@ from simclr_tui.keys import key
 from simclr_tui.model import Curves, RunRow, Turn, setting
 from simclr_tui.objective import method_of
 from simclr_tui.theme import MUTED
-from trainer.store.records import TRAINED_KINDS, Run
+from trainer.store.records import SUBMITTED, TRAINED_KINDS, Run
 from trainer.stored_settings import settings_of
 
 Part = str | tuple[str, str]
@@ -63,6 +63,8 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     parts: list[Part] = [(row.state, f"bold {STATE_STYLES[row.state]}")]
     if row.turn is not None:
         parts += [" · ", turn_words(row.turn)]
+    elif row.run.lifecycle == SUBMITTED:
+        parts += [" · ", ("in Slurm's queue, starts by itself", "bold")]
     elif row.state in _NEXT:
         parts += [" · ", (f"{key('r', 'run.resume')} {_NEXT[row.state]}", "bold")]
     doing = _doing(row)

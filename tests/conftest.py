@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.people import end_shells
+from tests.slurm_programs import slurm as slurm
 from trainer.paths import store_file
 from trainer.store import RunStore
 

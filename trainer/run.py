@@ -40,7 +40,7 @@ from trainer.signals import Signals
 from trainer.start import new_pretrain_run, only_evaluation
 from trainer.store.damage import refuse_damaged
 from trainer.store.labels import labels_of
-from trainer.store.records import TRAINED_KINDS, Run
+from trainer.store.records import SUBMITTED, TRAINED_KINDS, Run
 from trainer.store.runs import RunStore
 from trainer.stored_settings import settings_of
 from trainer.supervise import TRACEBACK_NOTE
@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
             if options.restart is not None:
                 store.update_run(run.id, restarts_left=options.restart)
             if not options.restart:
-                unattended = bool(options.resume_or_start)
+                unattended = bool(options.resume_or_start) or options.requeue
                 control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
                 job = Job(run, store, runs, control, reporter, line)
                 return _hold(job, unattended=unattended, in_line=options.queue)
@@ -196,7 +196,7 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     if run.lifecycle == "stopped" and unattended:
         reporter.note(f"{run.name} was stopped on request; `simclr-tui resume {run.id}` goes on with it")
         return ExitCode.FINISHED
-    again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
+    again = run.lifecycle not in ("created", SUBMITTED, "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
     try:
@@ -207,7 +207,7 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
         return _fail(job, error)
     how = "resumed" if again else "started"
     with only_evaluation(store, run):
-        message = f"{how} as process {identity().pid} on {identity().host}{by_whom(run)}"
+        message = f"{how} as process {identity().pid} on {identity().host}{_in_job()}{by_whom(run)}"
         store.lifecycle(run.id, how, message, phase="starting", **identity().columns())
     reporter.note(f"run {run.id} ({run.name}) {how}")
     warning = store.warning()
@@ -218,6 +218,12 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
     with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
         return _carry_out(job, device_lock)
+
+
+def _in_job() -> str:
+    """Which job of Slurm this is a part of, by which its cluster knows it."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    return f", in job {job} of Slurm" if job.isdecimal() else ""
 
 
 def _give_way(job: Job, end: EndRequested) -> int:

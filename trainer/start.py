@@ -24,6 +24,7 @@ from trainer.process import identity, launch, lock_holder, making_runs, refuse_u
 from trainer.queue import WAITING_KINDS, device_setting, enqueue
 from trainer.quote import quoted
 from trainer.serialised import FOLDER
+from trainer.slurm.submit import refuse_here
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.labels import labels_of, refuse_trashed
 from trainer.store.records import TRAINED_KINDS, Run
@@ -255,6 +256,7 @@ def start_run(
     if state not in RESUMABLE_STATES:
         raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
     refuse_unwritable(store.runs_path, run_id)
+    refuse_here(store, run)
     # A trainer that has just said "paused" may need a moment more to end.
     if not wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS):
         raise BusyError(f"the last trainer of {run.name} has not ended yet; try again in a moment")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trainer.proc import is_stopped
 from trainer.process import Identity, is_alive, lock_holder
-from trainer.store.records import Run
+from trainer.store.records import SUBMITTED, Run
 
 STATES = (
     "queued",
@@ -51,7 +51,7 @@ def run_state(run: Run, runs: Path, *, now: float | None = None) -> str:
         now: UTC seconds, by default the clock's.
     """
     now = time.time() if now is None else now
-    if run.lifecycle == "created":
+    if run.lifecycle in ("created", SUBMITTED):
         return "queued"
     if run.lifecycle in ("launched", "queued", "started", "resumed"):
         holder = lock_holder(runs, run.id) if _is_here(run) else None

@@ -6,7 +6,7 @@ from simclr_tui.charts.drawn import Drawn
 from simclr_tui.keys import key
 from simclr_tui.model import setting
 from simclr_tui.objective import method_of
-from trainer.store.records import IMPORTED
+from trainer.store.records import IMPORTED, SUBMITTED
 
 
 def no_steps(drawn: Sequence[Drawn]) -> str:
@@ -26,6 +26,8 @@ def no_steps(drawn: Sequence[Drawn]) -> str:
             if row.turn.is_held
             else "waits in line, and starts by itself"
         )
+    if row.run.lifecycle == SUBMITTED:
+        return "waits in Slurm's queue, and starts by itself"
     return {
         "queued": f"not started yet; {key('r', 'run.resume')} starts it",
         "starting": "no step yet; the trainer is coming up",

@@ -8,7 +8,9 @@ from simclr_tui.run.ending import ENDED, NOT_ENDED, wait_until_ended
 from simclr_tui.verbs import refusal
 from trainer.errors import ExitCode, UsageError
 from trainer.people import refuse_anothers
+from trainer.slurm.submit import withdraw
 from trainer.state import run_state
+from trainer.store.records import SUBMITTED
 from trainer.store.runs import RunStore
 
 
@@ -34,9 +36,13 @@ def _end(verb: str, options: argparse.Namespace, runs: Path) -> int:
             sentence = None if is_ending else refusal(verb, run.name, state, is_launched=is_launched, kind=run.kind)
             if sentence is not None:
                 raise UsageError(sentence)
-            command_id = store.request(run.id, verb)
-            if not options.no_wait:
-                state = wait_until_ended(store, run, verb, command_id, options.timeout)
+            if run.lifecycle == SUBMITTED:
+                withdraw(store, run, ENDED[verb])
+                state = ENDED[verb]
+            else:
+                command_id = store.request(run.id, verb)
+                if not options.no_wait:
+                    state = wait_until_ended(store, run, verb, command_id, options.timeout)
         run = store.run(run.id)
         if options.json:
             say_json(run_json(run, run_state(run, runs)))

@@ -14,6 +14,7 @@ from simclr_tui.commands.listing_parser import USAGE, listing_options
 from simclr_tui.commands.looking import add_looking_verbs
 from simclr_tui.commands.metrics_parser import add_metrics_verb
 from simclr_tui.commands.queueing_parser import add_queueing_verbs
+from simclr_tui.commands.slurm_options import add_slurm_options
 from simclr_tui.commands.verb_help import VerbFormatter
 from simclr_tui.commands.verb_options import add_verb, owner_option, run_argument, runs_dir_option
 from trainer.benchmark_config import BenchmarkConfig
@@ -91,7 +92,7 @@ def _starting_verbs(verbs: Any) -> None:
         "launch",
         "make a pretraining run and start it in the background",
         usage="simclr-tui launch [--preset PRESET] [--name NAME] [--queue] [--restart N] [--sweep NAME=V1,V2 …] "
-        "[--dry-run] [any setting]",
+        "[--dry-run] [--slurm [--slurm-time TIME] …] [any setting]",
     )
     launch.add_argument("--preset", choices=preset_names(), help=f"recipe: {', '.join(preset_names())}")
     launch.add_argument("--name", default="", help="what to call the run")
@@ -105,6 +106,7 @@ def _starting_verbs(verbs: Any) -> None:
         help="one or two settings with values, such as lr=1e-3,3e-4 seed=1..3: a run of each combination, in line",
     )
     launch.add_argument("--dry-run", action="store_true", help="say what would be made and what it takes; make nothing")
+    add_slurm_options(launch)
     add_settings(launch, PretrainConfig)
     _resuming_verb(verbs)
     _forking_verb(verbs)
@@ -159,8 +161,8 @@ def _resuming_verb(verbs: Any) -> None:
         verbs,
         "resume",
         "go on with a run from its newest checkpoint, in the background",
-        usage="simclr-tui resume {RUN [--owner USER] [--queue] [--restart N] [any setting that can't change the "
-        "result] [--accept SETTING …] | --all}",
+        usage="simclr-tui resume {RUN [--owner USER] [--queue | --slurm …] [--restart N] [any setting that can't change "
+        "the result] [--accept SETTING …] | --all}",
     )
     run_argument(resume, nargs="?")
     owner_option(resume)
@@ -175,6 +177,7 @@ def _resuming_verb(verbs: Any) -> None:
         default=[],
         help="let this setting change although that changes the result; give its new value too, once for each",
     )
+    add_slurm_options(resume)
     add_settings(resume, PretrainConfig)
     _hide(resume, [field.name for field in fields_of(PretrainConfig) if field.setting.results])
 

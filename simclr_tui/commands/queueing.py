@@ -13,6 +13,7 @@ from trainer.devices import NEXT, describe, gpus
 from trainer.errors import ExitCode, UnknownRunError, UsageError
 from trainer.people import is_anothers, refuse_anothers
 from trainer.store.reader import StoreReader
+from trainer.store.records import SUBMITTED
 from trainer.store.runs import RunStore
 
 ACTIONS = (*lines.MOVES, "hold", "release", "leave", "to")
@@ -94,7 +95,8 @@ def _show(runs: Path, *, as_json: bool) -> int:
 
 def _say_lines(reader: StoreReader, runs: Path) -> None:
     waiters = lines.line(reader, runs)
-    if not waiters:
+    in_slurm = [run for run in reader.runs() if run.lifecycle == SUBMITTED]
+    if not waiters and not in_slurm:
         say(f"no run waits in {runs}; `simclr-tui launch --queue` puts one in line")
     there, now = gpus(), time.time()
     for device in dict.fromkeys(waiter.device for waiter in waiters):
@@ -107,6 +109,8 @@ def _say_lines(reader: StoreReader, runs: Path) -> None:
         ]
         table = columns(["place", "id", "name", "state", "since"], rows, right=(0,))
         section(f"{describe(device, there)}{used}", table.splitlines())
+    if in_slurm:
+        section("Slurm's own queue, which `squeue --me` shows", [f"{run.id}  {run.name}" for run in in_slurm])
     kept = lines.set_aside(reader, runs)
     if kept:
         names = ", ".join(run.name for run in kept)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simclr_tui.commands.output import say, say_json
+from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.verbs import refusal
 from trainer.config import PretrainConfig
 from trainer.drift import change_settings
@@ -61,7 +62,12 @@ def demo_command(runs: Path, name: str, config: PretrainConfig, settings: Sequen
 
 
 def launch(options: argparse.Namespace, runs: Path) -> int:
-    """Make a pretraining run and start it in the background; several of them, or none, where that is asked for."""
+    """Make a pretraining run and start it in the background, or submit it; several, or none, where asked for."""
+    job = asked_job(options)
+    if job is not None and not options.sweep:
+        from simclr_tui.commands.submitting import submit_new
+
+        return submit_new(options, runs, job)
     if options.sweep or options.dry_run:
         from simclr_tui.commands.sweeping import launch_several
 
@@ -83,6 +89,10 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
         return _resume_all(options, runs)
     if options.run is None:
         raise UsageError("resume: name a run, or give --all for every run that was interrupted")
+    if asked_job(options) is not None:
+        from simclr_tui.commands.submitting import submit_again
+
+        return submit_again(options, runs)
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
@@ -99,7 +109,7 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
 def _resume_all(options: argparse.Namespace, runs: Path) -> int:
     from simclr_tui.commands.resuming import resume_all
 
-    changes = given(options, PretrainConfig) or options.accept or options.restart is not None
+    changes = given(options, PretrainConfig) or options.accept or options.restart is not None or asked_job(options)
     if options.run is not None or changes or options.queue:
         raise UsageError("resume --all: each run goes on as it was; leave the run and every setting out")
     return resume_all(runs, as_json=options.json)

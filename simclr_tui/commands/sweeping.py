@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simclr_tui.commands.output import say, say_json
+from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.launch.estimate import Estimate, Known, estimate_words, sweep_words
 from simclr_tui.launch.estimate_reader import read_known
 from simclr_tui.launch.sweep import Planned, parse_sweep, plan, tag_of, untaken
@@ -29,12 +30,19 @@ _MEASURES = "`simclr-tui benchmark` measures"
 def launch_several(options: argparse.Namespace, runs: Path) -> int:
     """Put a sweep in line, or say what a launch would make."""
     words = list(itertools.chain.from_iterable(options.sweep))
-    if words and not (options.queue or options.dry_run):
-        raise UsageError("--sweep: its runs go one after the other; add --queue, or --dry-run to look at them first")
+    job = asked_job(options)
+    if words and not (options.queue or options.dry_run or job is not None):
+        raise UsageError(
+            "--sweep: its runs go one after the other; add --queue, or --slurm, or --dry-run to look at them first"
+        )
     check_runs_dir(runs)
     planned, tag = _planned(options, runs, words)
     if options.dry_run:
         return _tell(options, runs, planned, tag if words else "")
+    if job is not None:
+        from simclr_tui.commands.submitting import submit_sweep
+
+        return submit_sweep(options, runs, job, planned, tag)
     with closing(RunStore.open(runs)) as store:
         ids = make_runs(store, options.preset, planned, tag)
         pids = [child.pid for child in queue_runs(store, ids, restarts=options.restart)]

@@ -8,6 +8,7 @@ from simclr_tui.run.ending import wait_until_ended
 from simclr_tui.verbs import refusal
 from trainer.drift import change_settings
 from trainer.errors import TrainerError, UsageError
+from trainer.slurm.submit import refuse_here
 from trainer.start import start_run
 from trainer.state import LIVE_STATES, run_state
 from trainer.store.records import Run
@@ -45,6 +46,7 @@ def apply(
     found = offer(bench, run)
     if not found.values:
         raise UsageError(nothing_to_apply(bench, run, found))
+    refuse_here(store, run)  # before it is paused, since it could not be started again afterwards
     was_alive = state in LIVE_STATES
     in_line = state == "queued" and run.lifecycle == "queued"
     if was_alive or in_line:

@@ -10,7 +10,7 @@ from simclr_tui.screens.group import do_to_own, refusal_of
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import useful
 from trainer.people import named_with_owner
-from trainer.store.records import TRAINED_KINDS
+from trainer.store.records import SUBMITTED, TRAINED_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,8 @@ class RunControls(BoardKeys):
 
 def can_be_asked(verb: str, row: "RunRow") -> bool:
     """Whether a verb is worth naming in the footer of a run's own screen: it is of use, and would not be refused."""
-    return useful(verb, row.state) and not (verb == "resume" and row.turn) and refusal_of(verb, row) is None
+    starts_by_itself = row.turn or row.run.lifecycle == SUBMITTED
+    return useful(verb, row.state) and not (verb == "resume" and starts_by_itself) and refusal_of(verb, row) is None
 
 
 def is_allowed(screen: "Screen[None]", verb: str, row: "RunRow") -> bool:
@@ -146,6 +147,8 @@ def ask_stop(dashboard: "DashboardApp", row: "RunRow") -> None:
     how = "finishes its step, saves a checkpoint and frees the device" if row.turn is None else "leaves the line"
     if row.run.kind == "benchmark" and row.turn is None:
         how = "leaves the turn that is under way and frees the device; what was measured stays"
+    if row.run.lifecycle == SUBMITTED:
+        how = "leaves Slurm's queue"
 
     def stop(is_sure: bool | None) -> None:
         if is_sure:

@@ -33,6 +33,11 @@ def test_a_run_that_is_not_alive_says_what_the_next_key_is(run: Run) -> None:
         assert f"{state} · {words}" in plain(status_line(RunRow(run, state, 0), Curves(run_id=run.id), 0.0))
 
 
+def test_a_run_in_slurms_queue_needs_no_key(run: Run) -> None:
+    row = RunRow(replace(run, lifecycle="submitted"), "queued", 0)
+    assert "queued · in Slurm's queue, starts by itself" in plain(status_line(row, Curves(run_id=run.id), 0.0))
+
+
 def test_a_stalled_run_says_since_when_at_what_and_whether_its_process_runs_at_all(run: Run) -> None:
     begun = run.lifecycle_at
     hung = replace(run, progress_at=begun + 5, alive_at=begun + 50, phase="evaluating", pid=4711)

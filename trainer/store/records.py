@@ -5,8 +5,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
+SUBMITTED = "submitted"
+"""The lifecycle of a run that Slurm has and no trainer yet."""
+
 LIFECYCLE = (
     "created",
+    SUBMITTED,
     "launched",
     "queued",
     "started",

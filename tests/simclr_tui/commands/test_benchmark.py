@@ -19,10 +19,14 @@ from simclr_tui.lab.offer import offer, refuse_apply
 from simclr_tui.lab.reader import read_bench
 from simclr_tui.lab.table import MACHINE, NOTES, SPEED, fitted, spread_words
 from tests.simclr_tui.bench_store import FAILED, add_benchmark
+from tests.slurm_programs import Slurm
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.errors import StoreError, UsageError
+from trainer.slurm.job import SlurmJob
+from trainer.slurm.submit import submit_run
 from trainer.start import new_pretrain_run, start_run
+from trainer.state import LIVE_STATES, run_state
 from trainer.store.runs import RunStore
 
 TINY = {
@@ -336,6 +340,21 @@ def test_a_run_in_line_waits_there_again(store: RunStore, monkeypatch: pytest.Mo
     assert apply(store, found, store.run(run_id))[0] == "plain waits in its line again with cache none → ram"
     assert begun == [True]
     assert "apply it again once it has stopped" in str(refuse_apply(store.run(run_id), "stopping"))
+
+
+def test_a_run_of_a_cluster_is_not_paused_for_what_could_not_be_started_here(
+    store: RunStore, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = bench(store, grid(store))
+    run_id = new_pretrain_run(store, PretrainConfig.from_values(TINY), name="plain")
+    submit_run(store, run_id, SlurmJob(gpus="0", cpus=1))
+    slurm.set_state("1234", "RUNNING")
+    store.lifecycle(run_id, "started", "by a test", host="node7", phase="training")
+    assert run_state(store.run(run_id), store.runs_path) in LIVE_STATES
+    with pytest.raises(UsageError, match="plain trains under Slurm; `simclr-tui resume"):
+        apply(store, found, store.run(run_id))
+    assert store.pending_commands(run_id) == []
+    assert settings_of(store, run_id).cache == "none"
 
 
 def test_what_to_do_names_the_run_as_long_as_it_can_gain(

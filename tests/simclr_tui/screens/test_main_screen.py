@@ -21,7 +21,10 @@ from simclr_tui.screens.main import MainScreen
 from simclr_tui.screens.new_run import NewRunScreen
 from simclr_tui.screens.run import RunScreen
 from tests.simclr_tui.learning_store import put_checkpoint
-from tests.simclr_tui.support import AT_EACH_SIZE, Holder, screen_text, toasts, wait_for_text, wait_until
+from tests.simclr_tui.support import AT_EACH_SIZE, Holder, add_run, screen_text, toasts, wait_for_text, wait_until
+from tests.slurm_programs import Slurm
+from trainer.slurm.job import SlurmJob
+from trainer.slurm.submit import submit_run
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
 
@@ -90,6 +93,24 @@ async def test_stopping_asks_first_and_no_is_the_first_answer(runs: Path, some_r
             await pilot.press("y")
             await wait_for_text(pilot, "stopped · r resumes it")
     assert commands_of(runs, some_runs["resting"]) == ["stop"]
+
+
+async def test_a_run_in_slurms_queue_is_taken_out_by_the_keys_that_end_one(
+    runs: Path, store: RunStore, slurm: Slurm
+) -> None:
+    run_id = add_run(store, "first")
+    submit_run(store, run_id, SlurmJob(cpus=1))
+    app = DashboardApp(runs)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await wait_for_text(pilot, "queued · in Slurm's queue, starts by itself", "waits in Slurm's queue, and starts")
+        await pilot.press("r")
+        await wait_until(pilot, lambda: "first waits in Slurm's queue as job 1234" in toasts(app))
+        await pilot.press("s")
+        await wait_for_text(pilot, "It leaves Slurm's queue. It counts as ended from then on")
+        await pilot.press("y")
+        await wait_until(pilot, lambda: "first is out of Slurm's queue, where it was job 1234" in toasts(app))
+        await wait_for_text(pilot, "stopped · r resumes it")
+    assert slurm.calls("scancel") == [["1234"]]
 
 
 async def test_a_run_that_is_pausing_is_not_asked_twice(runs: Path, some_runs: dict[str, str]) -> None:

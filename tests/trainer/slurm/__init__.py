@@ -1,0 +1,1 @@
+"""Tests of runs as jobs of Slurm."""
