@@ -2,6 +2,7 @@
 
 from trainer import supervise
 from trainer.config import PretrainConfig
+from trainer.mirror.names import add_mirror_options
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 
@@ -26,6 +27,7 @@ def run_parser() -> OptionParser:
         metavar="N",
         help="start the run again after a crash or a hang, at most so often [default what is left of an earlier one]",
     )
+    add_mirror_options(run, default="what an earlier start was given")
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(

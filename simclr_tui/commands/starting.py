@@ -12,6 +12,8 @@ from trainer.config import PretrainConfig
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, UsageError
 from trainer.evaluate_config import EvaluateConfig
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.options import show as show_value
 from trainer.presets import load_preset
@@ -65,12 +67,14 @@ def launch(options: argparse.Namespace, runs: Path) -> int:
         from simclr_tui.commands.sweeping import launch_several
 
         return launch_several(options, runs)
+    loggers = chosen(options)
     settings = given(options, PretrainConfig)
     preset = options.preset
     config = load_preset(preset).config(**settings) if preset else PretrainConfig.from_values(settings)
     store = RunStore.open(runs)
     try:
         run_id = new_pretrain_run(store, config, preset=preset, name=options.name)
+        want(store, store.run(run_id), loggers or ())
         return _started(store, run_id, options)
     finally:
         store.close()
@@ -82,6 +86,7 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
         return _resume_all(options, runs)
     if options.run is None:
         raise UsageError("resume: name a run, or give --all for every run that was interrupted")
+    loggers = chosen(options)
     store = RunStore.open(runs)
     try:
         run = store.find(options.run)
@@ -89,6 +94,8 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
         if sentence is not None:
             raise UsageError(sentence)
         change_settings(store, run, given(options, PretrainConfig), options.accept)
+        if loggers is not None:
+            want(store, run, loggers)
         return _started(store, run.id, options)
     finally:
         store.close()
@@ -98,7 +105,7 @@ def _resume_all(options: argparse.Namespace, runs: Path) -> int:
     from simclr_tui.commands.resuming import resume_all
 
     changes = given(options, PretrainConfig) or options.accept or options.restart is not None
-    if options.run is not None or changes or options.queue:
+    if options.run is not None or changes or options.queue or chosen(options) is not None:
         raise UsageError("resume --all: each run goes on as it was; leave the run and every setting out")
     return resume_all(runs, as_json=options.json)
 
