@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 MARK_SECONDS = 10.0
 """Between two marks, each of which may sync a file."""
 
-_RETRY_SECONDS = (5.0, 15.0, 60.0, 300.0)
+_RETRY_SECONDS = (2.0, 10.0, 60.0, 300.0)
 """After the first trouble, the second, …; the last for all further ones."""
 
 _LAST_TRIES = 3

@@ -8,6 +8,7 @@ the one before.
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from trainer.mirror.wandb_files import history, offline_files
 AXIS = "step"
 KEY_PREFIX = "mirror/"
 """Before the tables, in the keys under which each row says which one it is; hidden from charts."""
+
+_QUIET_SECONDS, _WRITTEN_SECONDS = 1.0, 10.0
+"""A file that did not change for so long is complete; how long that is waited for."""
 
 _FAILED = {"failed": 1, "interrupted": 1}
 
@@ -43,6 +47,7 @@ class WandbSink(Sink):
 
         folder = Path(os.environ.get("WANDB_DIR") or about.folder / "mirrors")
         before = offline_files(folder, about.id)
+        _wait_until_written(before)
         self._run = wandb.init(
             id=about.id,
             resume="allow",
@@ -78,6 +83,13 @@ class WandbSink(Sink):
         """End the run in W&B: as failed where it failed or was cut off, else as finished."""
         self._run.summary["state"] = state
         self._run.finish(exit_code=_FAILED.get(state, 0))
+
+
+def _wait_until_written(files: Sequence[Path]) -> None:
+    """Give W&B's own process, which outlives a mirror that was killed, time to write what it was handed."""
+    deadline = time.time() + _WRITTEN_SECONDS
+    while time.time() < deadline and any(time.time() - path.stat().st_mtime < _QUIET_SECONDS for path in files):
+        time.sleep(_QUIET_SECONDS / 10)
 
 
 def _settings(wandb: Any) -> Any:
