@@ -6,6 +6,7 @@ that is open and has read the rest already is told to forget it, by the event th
 restarted run with (SessionLog.START).
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from trainer.export.event_writer import EventWriter
 from trainer.mirror.mark import Mark, Reached
 from trainer.mirror.points import Point
 from trainer.mirror.sink import About, Sink
-from trainer.paths import mirrors_dir, tensorboard_dir
+from trainer.paths import tensorboard_dir
 
 
 class TensorBoardSink(Sink):
@@ -30,6 +31,7 @@ class TensorBoardSink(Sink):
         self._writer: EventWriter | None = None
         self._last_step = -1
         self._is_empty = True
+        self._is_marked = False
 
     def open(self, about: About, mark: Mark) -> Reached:
         """Begin a new file behind those that the mark knows. Where they are gone all of the run is written again.
@@ -41,7 +43,7 @@ class TensorBoardSink(Sink):
         folder.mkdir(exist_ok=True)
         is_known = _cut(folder, mark.own)
         if not is_known:
-            _set_aside(folder, mirrors_dir(about.runs, about.id))
+            _set_aside(folder)
         reached = mark.reached if is_known else {}
         self._last_step = int(mark.own["last_step"]) if is_known else -1
         self.where = f"{folder}; `tensorboard --logdir {about.runs}` shows all runs"
@@ -66,26 +68,28 @@ class TensorBoardSink(Sink):
         self._writer.flush()
 
     def sync(self, mark: Mark) -> None:
-        """Sync the file, and note its length in the mark."""
-        if self._is_empty:
+        """Sync the file, and note its length in the mark, which stays with the file before as long as it is empty."""
+        if self._is_empty and mark.own:
             return
         self.flush()
         os.fsync(self._file.fileno())
         mark.own = {"file": self._path.name, "bytes": self._file.tell(), "last_step": self._last_step}
+        self._is_marked = True
 
     def close(self, _state: str) -> None:
         """Close the file, of which nothing is left where there was nothing to write."""
         self._file.close()
-        if self._is_empty:
+        if self._is_empty and not self._is_marked:
             self._path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Close the file as it is."""
+        """Close the file as it is; the next one has what is not in the mark."""
         if self._file is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._file.close()
-            except OSError:  # what could not be written; the next file has it
-                return
+            if not self._is_marked:
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
 
 
 def _cut(folder: Path, own: dict[str, Any]) -> bool:
@@ -103,12 +107,10 @@ def _cut(folder: Path, own: dict[str, Any]) -> bool:
     return True
 
 
-def _set_aside(folder: Path, mirrors: Path) -> None:
-    """Move files that no mark tells of out of TensorBoard's sight; deleting what can't be told is nobody's wish."""
-    aside = mirrors / f"tensorboard-aside-{time.time_ns()}"
-    for path in _files(folder):
-        aside.mkdir(exist_ok=True)
-        path.rename(aside / path.name)
+def _set_aside(folder: Path) -> None:
+    """Give files that no mark tells of a name that TensorBoard does not read; nobody asked for their deletion."""
+    for number, path in enumerate(_files(folder), start=1):
+        path.rename(folder / f"aside-{time.time_ns()}-{number}")
 
 
 def _files(folder: Path) -> list[Path]:
