@@ -63,10 +63,11 @@ def test_killed_with_its_mirror_a_run_is_the_one_without_and_tensorboard_has_eac
 
 
 @pytest.mark.reliability
-def test_ten_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
+@pytest.mark.timeout(300)
+def test_six_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
     runs: Path, store: RunStore, tmp_path: Path
 ) -> None:
-    line = options(epochs="40", **UNSCORED)
+    line = options(epochs="16", **UNSCORED)
     alone = tmp_path / "alone"
     left_alone = (alone, run_to_end(alone, *line))
     draw = random.Random(8)
@@ -74,7 +75,7 @@ def test_ten_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
     trainer = Trainer(runs, *line, "--tensorboard")
     until(lambda: bool(store.runs()))
     run_id = newest_run(runs)
-    for _ in range(10):
+    for _ in range(6):
         until(lambda: bool(mirrors(runs)) or store.run(run_id).lifecycle == "finished")
         time.sleep(draw.uniform(0.0, 1.5))
         for mirror in mirrors(runs):
@@ -84,7 +85,7 @@ def test_ten_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
         trainer = Trainer(runs, "--run", run_id)
     assert trainer.wait() == 0, trainer.said()
     until(lambda: not mirrors(runs))
-    assert landed["mirror"] >= 5
+    assert landed["mirror"] >= 3
     assert differing(left_alone, (runs, run_id)) == []
     assert held("tensorboard", runs, run_id) == expected(runs, run_id)
 
@@ -94,7 +95,7 @@ def test_ten_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
 def test_mirrors_that_are_killed_at_every_page_hand_each_value_on_once(store: RunStore, runs: Path, name: str) -> None:
     needs(name)
     run_id = mirrored_run(store)
-    assert lives(name, runs, run_id, 1, 2, 3, 1, 2, 0)[0] == expected(runs, run_id)
+    assert lives(name, runs, run_id, 1, 2, 2, 1, 2, 0)[0] == expected(runs, run_id)
 
 
 @pytest.mark.reliability

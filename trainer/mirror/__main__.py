@@ -58,10 +58,10 @@ def _by_hand(reader: StoreReader, run: Run, name: str, *, follow: bool) -> int:
         came.append(number)
         asked.end.set()
 
-    for number in _CODES:
-        signal.signal(number, end)
     mirror = Mirror(reader, run.id, name, tell=_say, asked=asked, is_logged=False)
     with only_mirror(reader.runs_path, run.id, name):
+        for number in _CODES:
+            signal.signal(number, end)
         code = mirror.run(until_end=follow)
     if code == ExitCode.FINISHED:
         points = f"{mirror.handed_on:,} points" if mirror.handed_on != 1 else "1 point"
