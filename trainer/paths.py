@@ -8,6 +8,7 @@ runs/<id>/checkpoints/           step-N.pt and step-N.json
 runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
 runs/<id>/mirrors/               which loggers mirror the run, and how far each got
 runs/<id>/tensorboard/           event files of a run that is mirrored to TensorBoard
+runs/mlflow.db                   MLflow's own, where runs are mirrored to it and no server is named
 runs/.emptied-<id>/              the folder of a run that is being deleted for good
 runs/.import-<id>/               what is unpacked of an archive before its run is there
 """

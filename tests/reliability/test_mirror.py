@@ -91,6 +91,19 @@ def test_six_kills_of_mirrors_and_trainers_leave_each_value_once_and_every_bit(
 
 
 @pytest.mark.reliability
+def test_a_mirror_outlives_the_end_of_a_hung_trainer(runs: Path) -> None:
+    line = options(hang_seconds="4", num_workers="2")
+    trainer = Trainer(runs, *line, "--tensorboard", control="hang")
+    assert trainer.wait() == 70, "its watchdog has ended it, and all that belongs to it"
+    run_id = newest_run(runs)
+    until(lambda: not mirrors(runs))
+    found = held("tensorboard", runs, run_id)
+    assert found == expected(runs, run_id), "the mirror was let be, and has handed on the rest"
+    assert found
+
+
+@pytest.mark.reliability
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", LOGGERS)
 def test_mirrors_that_are_killed_at_every_page_hand_each_value_on_once(store: RunStore, runs: Path, name: str) -> None:
     needs(name)
@@ -99,6 +112,7 @@ def test_mirrors_that_are_killed_at_every_page_hand_each_value_on_once(store: Ru
 
 
 @pytest.mark.reliability
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", LOGGERS)
 def test_mirrors_that_believe_their_marks_alone_would_double_values(store: RunStore, runs: Path, name: str) -> None:
     needs(name)

@@ -46,6 +46,7 @@ class Points:
         self._reader = reader
         self._run_id = run_id
         self._began_at: float | None = None
+        self._epochs: list[dict[str, Any]] = []
         self._kinds: dict[str, dict[str, type]] = {}
 
     def new(self, reached: Reached) -> Iterator[list[Point]]:
@@ -68,7 +69,9 @@ class Points:
     def _moments(self, run: Run) -> Moments:
         if self._began_at is None:
             self._began_at = began_at(self._reader, run)
-        return Moments(run, self._reader.epochs(run.id), began_at=self._began_at)
+        last = self._epochs[-1]["epoch"] if self._epochs else 0
+        self._epochs += self._reader.epochs(run.id, after=last)  # a thousand epochs are not read anew every second
+        return Moments(run, self._epochs, began_at=self._began_at)
 
     def _page(self, run: Run, moments: Moments, table: str, after: tuple[Any, ...]) -> list[Point]:
         if table not in self._kinds:
