@@ -16,6 +16,7 @@ _COMMANDS = {
     "compare": "comparing:compare_runs",
     "export": "exporting:export",
     "import": "importing:import_run",
+    "mirror": "mirroring:mirror",
     "checkpoints": "checkpoints:list_checkpoints",
     "metrics": "metrics:show_metrics",
     "demo": "starting:demo",

@@ -6,6 +6,9 @@ runs/<id>/log.txt                what the trainer printed
 runs/<id>/under-way.json         which trial a benchmark is at
 runs/<id>/checkpoints/           step-N.pt and step-N.json
 runs/<id>/evaluations/step-N/    what evaluations of that step drew and wrote
+runs/<id>/mirrors/               which loggers mirror the run, and how far each got
+runs/<id>/tensorboard/           event files of a run that is mirrored to TensorBoard
+runs/mlflow.db                   MLflow's own, where runs are mirrored to it and no server is named
 runs/.emptied-<id>/              the folder of a run that is being deleted for good
 runs/.import-<id>/               what is unpacked of an archive before its run is there
 """
@@ -133,6 +136,16 @@ def under_way_file(runs: Path, run_id: str) -> Path:
 def checkpoint_dir(runs: Path, run_id: str) -> Path:
     """The folder of a run's checkpoints."""
     return run_dir(runs, run_id) / "checkpoints"
+
+
+def mirrors_dir(runs: Path, run_id: str) -> Path:
+    """The folder of what is known of a run's mirrors."""
+    return run_dir(runs, run_id) / "mirrors"
+
+
+def tensorboard_dir(runs: Path, run_id: str) -> Path:
+    """The folder of the event files that a run's mirror to TensorBoard writes."""
+    return run_dir(runs, run_id) / "tensorboard"
 
 
 def emptied_dir(runs: Path, run_id: str) -> Path:

@@ -26,6 +26,12 @@ def is_stopped(pid: int) -> bool:
     return state(pid) in ("T", "t")
 
 
+def session(pid: int) -> int | None:
+    """The session of a process, or None where there is none."""
+    fields = _after_name(pid)
+    return int(fields[3]) if fields else None
+
+
 def descendants(pid: int) -> dict[int, int]:
     """The children of a process, and theirs: process id → start in clock ticks, by which it is known again."""
     children: dict[int, list[int]] = {}

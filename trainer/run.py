@@ -26,6 +26,9 @@ from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, U
 from trainer.exit_file import ExitFile
 from trainer.fork import new_fork_run
 from trainer.job import Job
+from trainer.mirror.beside import Mirrors
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.people import by_whom
@@ -50,6 +53,9 @@ from trainer.watched import Watched
 
 if TYPE_CHECKING:
     from trainer.group import Line
+
+MIRROR_SECONDS = 10.0
+"""A trainer on a terminal or in a container gives its mirrors so long to hand on the last figures before it ends."""
 
 _BEGUN_AT = time.time()
 _JOBS = {
@@ -106,7 +112,9 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
     signals = Signals(requeue=options.requeue)
     signals.listen()  # as early as can be: from here on a signal is answered with everything in order
     reporter = make_reporter(headless=options.headless)
+    mirrors = Mirrors()
     try:
+        loggers = chosen(options)
         runs = make_runs_dir(runs_dir(options.runs_dir))
         store = RunStore.open(runs)
         refuse_damaged(store)
@@ -118,15 +126,18 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
             run = change_settings(store, store.run(run.id), given(options, PretrainConfig), options.accept)
             if options.restart is not None:
                 store.update_run(run.id, restarts_left=options.restart)
+            if loggers is not None:
+                want(store, run, loggers)
             if not options.restart:
                 unattended = bool(options.resume_or_start) or options.requeue
                 control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
                 job = Job(run, store, runs, control, reporter, line)
-                return _hold(job, unattended=unattended, in_line=options.queue)
+                return _hold(job, mirrors, unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
             let_go_of_all()
+            mirrors.wait(MIRROR_SECONDS if options.headless else 0, signals)
         _check(signals)
         flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
         supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])
@@ -187,7 +198,7 @@ def _check_preset(run: Run, preset: str | None) -> None:
         raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
-def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
+def _hold(job: Job, mirrors: Mirrors, *, unattended: bool, in_line: bool) -> int:
     """Claim the run whose lock this process holds, and do its job."""
     store, runs, run, control, reporter = job.store, job.runs, job.run, job.control, job.reporter
     if run.lifecycle == "finished":
@@ -216,7 +227,10 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
         reporter.note(warning)
     job = replace(job, run=store.run(run.id))
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
-    with Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note):
+    with (
+        Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note),
+        mirrors.beside(runs, job.run, lambda sentence: job.event("mirror", sentence, level="warning")),
+    ):
         return _carry_out(job, device_lock)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from trainer import supervise
 from trainer.config import PretrainConfig
+from trainer.mirror.names import add_mirror_options
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 
@@ -36,6 +37,7 @@ def run_parser() -> OptionParser:
         metavar="FILE",
         help="where the exit code is written in the end; torchrun itself tells 0 or 1 [default nowhere]",
     )
+    add_mirror_options(run, default="what an earlier start was given")
     run.add_argument("--headless", action="store_true", help="show progress on this terminal")
     run.add_argument("--runs-dir", metavar="DIR", help="runs folder [default $SIMCLR_TUI_RUNS, else ./runs]")
     run.add_argument(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 
 from trainer.errors import ExitCode, TrainerError
 from trainer.paths import log_file
-from trainer.proc import catches, descendants, die_with_parent, is_stopped
+from trainer.proc import catches, descendants, die_with_parent, is_stopped, session
 from trainer.process import start_ticks
 from trainer.pulse import Pulse, Vital
 
@@ -163,6 +163,8 @@ def _end(what: Watch, message: str) -> None:
     die_with_parent(is_wanted=False)
     children = descendants(what.pid)
     children.pop(os.getpid(), None)
+    # A mirror has a session of its own, and tells others of what the trainer leaves behind.
+    children = {pid: started for pid, started in children.items() if session(pid) == session(what.pid)}
     # While the trainer lives it holds the run, so no other one can have taken it up. The store may be locked by the
     # very transaction that hangs, and is then free when the trainer is gone.
     recorded = _record(what, message)

@@ -1,8 +1,9 @@
-"""The options of `export` and `import`."""
+"""The options of `export`, `mirror` and `import`."""
 
 from typing import Any
 
 from simclr_tui.commands.verb_options import add_verb, run_argument
+from trainer.mirror.names import LOGGERS
 
 FORMATS = ("csv", "jsonl", "parquet", "tensorboard", "archive", "encoder")
 
@@ -35,6 +36,16 @@ def add_exporting_verbs(verbs: Any) -> None:
         help="encoder: with a last layer of K classes and zeros, as torchvision's have it",
     )
     export.add_argument("--force", action="store_true", help="write over an export that is there")
+    mirror = add_verb(
+        verbs,
+        "mirror",
+        "hand a run's figures to TensorBoard, Weights & Biases, MLflow or Trackio, as far as those have not got them",
+        usage=f"simclr-tui mirror RUN --to {{{','.join(LOGGERS)}}} [--follow]",
+        json=False,
+    )
+    run_argument(mirror)
+    mirror.add_argument("--to", required=True, choices=tuple(LOGGERS), metavar="LOGGER", help=", ".join(LOGGERS))
+    mirror.add_argument("--follow", action="store_true", help="go on until the run has ended")
     imported = add_verb(
         verbs,
         "import",

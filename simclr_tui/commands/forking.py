@@ -8,6 +8,8 @@ from simclr_tui.commands.output import say, say_json
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError, ExitCode, UsageError
 from trainer.fork import new_fork_run
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.start import start_run
 from trainer.store.runs import RunStore
@@ -19,6 +21,7 @@ def fork(options: argparse.Namespace, runs: Path) -> int:
         raise ConfigError("step", f"{options.step} is below 0; give the step of a checkpoint, or 0 for the newest")
     if options.no_start and (options.queue or options.restart is not None):
         raise UsageError("--no-start: nothing is started, so nothing waits or starts again; leave one of them out")
+    loggers = chosen(options)
     store = RunStore.open(runs)
     try:
         parent = store.find(options.run)
@@ -30,6 +33,7 @@ def fork(options: argparse.Namespace, runs: Path) -> int:
             name=options.name,
             fresh_optimizer=options.fresh_optimizer,
         )
+        want(store, store.run(child_id), loggers or ())
         pid = None
         if not options.no_start:
             pid = start_run(store, child_id, in_line=options.queue, restarts=options.restart).pid

@@ -21,6 +21,7 @@ from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import RULES, Way
 from trainer.config import PretrainConfig
 from trainer.evaluate_config import EvaluateConfig
+from trainer.mirror.names import add_mirror_options
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
@@ -92,11 +93,12 @@ def _starting_verbs(verbs: Any) -> None:
         "launch",
         "make a pretraining run and start it in the background",
         usage="simclr-tui launch [--preset PRESET] [--name NAME] [--queue] [--restart N] [--sweep NAME=V1,V2 …] "
-        "[--dry-run] [--slurm [--slurm-time TIME] …] [any setting]",
+        "[--mirror LOGGER,…] [--dry-run] [--slurm [--slurm-time TIME] …] [any setting]",
     )
     launch.add_argument("--preset", choices=preset_names(), help=f"recipe: {', '.join(preset_names())}")
     launch.add_argument("--name", default="", help="what to call the run")
     _queue_and_restart(launch)
+    add_mirror_options(launch)
     launch.add_argument(
         "--sweep",
         action="append",
@@ -161,8 +163,8 @@ def _resuming_verb(verbs: Any) -> None:
         verbs,
         "resume",
         "go on with a run from its newest checkpoint, in the background",
-        usage="simclr-tui resume {RUN [--owner USER] [--queue | --slurm …] [--restart N] [any setting that can't change "
-        "the result] [--accept SETTING …] | --all}",
+        usage="simclr-tui resume {RUN [--owner USER] [--queue | --slurm …] [--restart N] [--mirror LOGGER,…] [any setting "
+        "that can't change the result] [--accept SETTING …] | --all}",
     )
     run_argument(resume, nargs="?")
     owner_option(resume)
@@ -170,6 +172,7 @@ def _resuming_verb(verbs: Any) -> None:
         "--all", action="store_true", help="every run that was interrupted, those in line in their order"
     )
     _queue_and_restart(resume, default="what is left of an earlier --restart")
+    add_mirror_options(resume, default="what an earlier start was given")
     resume.add_argument(
         "--accept",
         metavar="SETTING",
@@ -187,7 +190,8 @@ def _forking_verb(verbs: Any) -> None:
         verbs,
         "fork",
         "make a child run that goes on from a checkpoint of a run with other settings, and start it",
-        usage="simclr-tui fork RUN [--step N] [--name NAME] [--no-start | --queue] [--restart N] [any setting]",
+        usage="simclr-tui fork RUN [--step N] [--name NAME] [--no-start | --queue] [--restart N] [--mirror LOGGER,…] "
+        "[any setting]",
     )
     run_argument(fork)
     fork.add_argument(
@@ -195,6 +199,7 @@ def _forking_verb(verbs: Any) -> None:
     )
     fork.add_argument("--name", default="", help="what to call the child [default made from the run's name]")
     _queue_and_restart(fork)
+    add_mirror_options(fork)
     fork.add_argument("--no-start", action="store_true", help="make it and leave it queued")
     fork.add_argument(
         "--fresh-optimizer", action="store_true", help="begin with a new optimiser, which another --optimizer needs"

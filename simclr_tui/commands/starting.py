@@ -13,6 +13,8 @@ from trainer.config import PretrainConfig
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, UsageError
 from trainer.evaluate_config import EvaluateConfig
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.options import show as show_value
 from trainer.people import refuse_anothers
@@ -72,12 +74,14 @@ def launch(options: argparse.Namespace, runs: Path) -> int:
         from simclr_tui.commands.sweeping import launch_several
 
         return launch_several(options, runs)
+    loggers = chosen(options)
     settings = given(options, PretrainConfig)
     preset = options.preset
     config = load_preset(preset).config(**settings) if preset else PretrainConfig.from_values(settings)
     store = RunStore.open(runs)
     try:
         run_id = new_pretrain_run(store, config, preset=preset, name=options.name)
+        want(store, store.run(run_id), loggers or ())
         return _started(store, run_id, options)
     finally:
         store.close()
@@ -89,6 +93,7 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
         return _resume_all(options, runs)
     if options.run is None:
         raise UsageError("resume: name a run, or give --all for every run that was interrupted")
+    loggers = chosen(options)
     if asked_job(options) is not None:
         from simclr_tui.commands.submitting import submit_again
 
@@ -101,6 +106,8 @@ def resume(options: argparse.Namespace, runs: Path) -> int:
             raise UsageError(sentence)
         refuse_anothers(run, options.owner)
         change_settings(store, run, given(options, PretrainConfig), options.accept)
+        if loggers is not None:
+            want(store, run, loggers)
         return _started(store, run.id, options)
     finally:
         store.close()
@@ -110,7 +117,7 @@ def _resume_all(options: argparse.Namespace, runs: Path) -> int:
     from simclr_tui.commands.resuming import resume_all
 
     changes = given(options, PretrainConfig) or options.accept or options.restart is not None or asked_job(options)
-    if options.run is not None or changes or options.queue:
+    if options.run is not None or changes or options.queue or chosen(options) is not None:
         raise UsageError("resume --all: each run goes on as it was; leave the run and every setting out")
     return resume_all(runs, as_json=options.json)
 

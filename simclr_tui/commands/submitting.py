@@ -15,8 +15,11 @@ from simclr_tui.verbs import refusal
 from trainer.config import PretrainConfig
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, TrainerError, UsageError
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.paths import run_dir
+from trainer.people import refuse_anothers
 from trainer.presets import load_preset
 from trainer.ranks import Ranks
 from trainer.shares import check_shares
@@ -46,8 +49,10 @@ def submit_new(options: argparse.Namespace, runs: Path, job: SlurmJob) -> int:
         settled_config(config)  # says what is not there
         return _show(options, runs, job, name, text)
     _check_place(runs)
+    loggers = chosen(options)
     with closing(RunStore.open(runs)) as store:
         run_id = new_pretrain_run(store, config, preset=options.preset, name=options.name)
+        want(store, store.run(run_id), loggers or ())
         kept = submit_run(store, run_id, job, restarts=options.restart)
         _tell(options, store.run(run_id), runs, kept)
     return ExitCode.FINISHED
@@ -55,8 +60,10 @@ def submit_new(options: argparse.Namespace, runs: Path, job: SlurmJob) -> int:
 
 def submit_again(options: argparse.Namespace, runs: Path) -> int:
     """Submit a run that is there, as it was submitted before but for the options that are given."""
+    loggers = chosen(options)
     with closing(RunStore.open(runs)) as store:
         run = store.find(options.run)
+        refuse_anothers(run, options.owner)
         if run.kind not in TRAINED_KINDS:
             raise UsageError(f"--slurm: {run.name} is of kind {run.kind}; only runs that train are submitted")
         sentence = refusal("resume", run.name, run_state(run, runs), kind=run.kind)
@@ -70,6 +77,8 @@ def submit_again(options: argparse.Namespace, runs: Path) -> int:
         config = PretrainConfig.from_json(run.config)
         job = job.settled(config)
         check_shares(config, config.batch_size, Ranks(world=job.ranks))
+        if loggers is not None:
+            want(store, run, loggers)
         _tell(options, run, runs, submit_run(store, run.id, job, restarts=options.restart))
     return ExitCode.FINISHED
 
@@ -87,9 +96,11 @@ def submit_sweep(options: argparse.Namespace, runs: Path, job: SlurmJob, planned
         for one, config in zip(planned, settled, strict=True)
     ]
     made: list[dict[str, Any]] = []
+    loggers = chosen(options)
     with closing(RunStore.open(runs)) as store:
         ids = make_runs(store, options.preset, for_nodes, tag)
         for run_id, its, one in zip(ids, jobs, planned, strict=True):
+            want(store, store.run(run_id), loggers or ())
             try:
                 kept = submit_run(store, run_id, its, restarts=options.restart)
             except TrainerError as error:

@@ -17,6 +17,8 @@ from simclr_tui.launch.sweep import Planned, parse_sweep, plan, tag_of, untaken
 from simclr_tui.launch.sweeping import config_of, make_runs, queue_runs, taken_names
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, UsageError
+from trainer.mirror.names import chosen
+from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.paths import check_runs_dir, store_file
 from trainer.presets import load_preset
@@ -35,6 +37,7 @@ def launch_several(options: argparse.Namespace, runs: Path) -> int:
         raise UsageError(
             "--sweep: its runs go one after the other; add --queue, or --slurm, or --dry-run to look at them first"
         )
+    loggers = chosen(options)
     check_runs_dir(runs)
     planned, tag = _planned(options, runs, words)
     if options.dry_run:
@@ -45,6 +48,8 @@ def launch_several(options: argparse.Namespace, runs: Path) -> int:
         return submit_sweep(options, runs, job, planned, tag)
     with closing(RunStore.open(runs)) as store:
         ids = make_runs(store, options.preset, planned, tag)
+        for run_id in ids:
+            want(store, store.run(run_id), loggers or ())
         pids = [child.pid for child in queue_runs(store, ids, restarts=options.restart)]
     if options.json:
         made = [{"id": id, "name": one.name, "pid": pid} for id, one, pid in zip(ids, planned, pids, strict=True)]

@@ -12,7 +12,7 @@ GROUPS = {
         *("tag", "note", "rename", "pin", "unpin", "archive", "unarchive"),
         *("rm", "restore", "trash"),
     ),
-    "Take elsewhere": ("export", "import"),
+    "Take elsewhere": ("export", "mirror", "import"),
     "Set up and look after": ("settings", "doctor", "service"),
 }
 """Verbs by heading; one that is named nowhere comes last, under the last heading."""

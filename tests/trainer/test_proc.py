@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from trainer.proc import catches, descendants, is_stopped, state
+from trainer.proc import catches, descendants, is_stopped, session, state
 from trainer.process import start_ticks
 
 
@@ -61,3 +61,14 @@ def test_only_a_process_with_a_handler_catches_a_signal() -> None:
     child.wait()
     child.stdout.close()
     assert not catches(child.pid, signal.SIGUSR2)
+
+
+def test_a_process_has_the_session_of_its_parent_or_one_of_its_own() -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    children = [subprocess.Popen(command, start_new_session=own) for own in (False, True)]
+    wait_for(lambda: session(children[1].pid) == children[1].pid)
+    assert session(children[0].pid) == os.getsid(0)
+    for child in children:
+        child.kill()
+        child.wait()
+        assert session(child.pid) is None

@@ -5,7 +5,7 @@ memory of one page, and no transaction stays open that would keep the write-ahea
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainer.paths import store_file
@@ -13,6 +13,9 @@ from trainer.store.connect import damaged
 from trainer.store.reader import StoreReader
 
 PAGE_ROWS = 5000
+
+Key = tuple[Any, ...]
+"""The values of the columns that order a table, in one row."""
 
 KEYS: dict[str, tuple[str, ...]] = {
     "steps": ("step",),
@@ -73,31 +76,63 @@ def pages(
         StoreError: the store can't be read, or holds a value of another type than its column.
     """
     kinds = kinds_of(reader, table)
-    if not kinds:
-        return
-    key = KEYS[table]
-    order, width = ", ".join(key), len(kinds)
-    chosen = f"SELECT {', '.join(kinds)}, {order} FROM {table} WHERE run_id = ?"
-    after = f" AND ({order}) > ({', '.join('?' * len(key))})"
-    last: tuple[Any, ...] = ()
-    nan_at = [place for place, name in enumerate(kinds) if with_nan and name in _NAN.get(table, ())]
-    while True:
-        found = reader._rows(f"{chosen}{after if last else ''} ORDER BY {order} LIMIT ?", (run_id, *last, rows))
+    last: Key = ()
+    while kinds:
+        found = page(reader, table, run_id, kinds, after=last, rows=rows, with_nan=with_nan)
         if not found:
             return
-        last = tuple(found[-1])[width:]
-        page = [tuple(row)[:width] for row in found]
-        _check(reader, table, kinds, page)
-        yield [_nan(row, nan_at) for row in page] if nan_at else page
+        last = found[-1][1]
+        yield [row for row, _ in found]
+
+
+def page(
+    reader: StoreReader,
+    table: str,
+    run_id: str,
+    kinds: Mapping[str, type],
+    *,
+    key: tuple[str, ...] = (),
+    after: Key = (),
+    rows: int = PAGE_ROWS,
+    with_nan: bool = False,
+) -> list[tuple[tuple[Any, ...], Key]]:
+    """The rows of a run that come after a key, each with its own key. Reads only.
+
+    Args:
+        reader: the store.
+        table: one of KEYS.
+        run_id: the run.
+        kinds: its columns, from `kinds_of`.
+        key: the columns in whose order they come, by default those of KEYS.
+        after: the key of the last row that is known, empty for none.
+        rows: at most.
+        with_nan: give NaN where a value was measured and not finite, which the store holds as NULL.
+
+    Raises:
+        StoreError: the store can't be read, or holds a value of another type than its column.
+    """
+    key = key or KEYS[table]
+    order, width = ", ".join(key), len(kinds)
+    chosen = f"SELECT {', '.join(kinds)}, {order} FROM {table} WHERE run_id = ?"
+    above = f" AND ({order}) > ({', '.join('?' * len(key))})" if after else ""
+    found = reader._rows(f"{chosen}{above} ORDER BY {order} LIMIT ?", (run_id, *after, rows))
+    if not found:
+        return []
+    values = [tuple(row)[:width] for row in found]
+    _check(reader, table, kinds, values)
+    nan_at = [place for place, name in enumerate(kinds) if with_nan and name in _NAN.get(table, ())]
+    if nan_at:
+        values = [_nan(row, nan_at) for row in values]
+    return [(value, tuple(row)[width:]) for value, row in zip(values, found, strict=True)]
 
 
 def _nan(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
     return tuple(math.nan if value is None and place in places else value for place, value in enumerate(row))
 
 
-def _check(reader: StoreReader, table: str, kinds: dict[str, type], page: list[tuple[Any, ...]]) -> None:
+def _check(reader: StoreReader, table: str, kinds: Mapping[str, type], rows: list[tuple[Any, ...]]) -> None:
     """SQLite stores any type in any column."""
-    for (name, kind), column in zip(kinds.items(), zip(*page, strict=True), strict=True):
+    for (name, kind), column in zip(kinds.items(), zip(*rows, strict=True), strict=True):
         wrong = set(map(type, column)) - _TYPES[kind]
         if wrong:
             reason = f"{name} of a row of {table} is of type {min(one.__name__ for one in wrong)}"

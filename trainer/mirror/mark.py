@@ -1,0 +1,83 @@
+"""How far a mirror got: a small file beside the run, written after what it tells of has been handed over."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainer.durable import read_plain_file, write_durably
+from trainer.errors import BusyError, StoreError
+from trainer.paths import mirrors_dir
+
+Reached = dict[str, tuple[Any, ...]]
+"""The key of the last row of each table that was handed on."""
+
+_VERSION = 1
+_LARGEST_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class Mark:
+    """What a mirror knows of what it did before."""
+
+    reached: Reached = field(default_factory=dict)
+    own: dict[str, Any] = field(default_factory=dict)
+    """What the logger's sink keeps for itself."""
+
+
+def mark_file(runs: Path, run_id: str, name: str) -> Path:
+    """The mark of a run's mirror to a logger."""
+    return mirrors_dir(runs, run_id) / f"{name}.json"
+
+
+def mirror_log(runs: Path, run_id: str, name: str) -> Path:
+    """What the mirror and the logger's own package printed."""
+    return mirrors_dir(runs, run_id) / f"{name}.log"
+
+
+def read_mark(path: Path) -> Mark:
+    """The mark at a path; that of a mirror that did nothing yet where there is none, or none that can be read."""
+    try:
+        found = json.loads(read_plain_file(path, largest_bytes=_LARGEST_BYTES))
+        if found["version"] != _VERSION:
+            return Mark()
+        return Mark({table: tuple(key) for table, key in found["reached"].items()}, dict(found["own"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Mark()
+
+
+def write_mark(path: Path, mark: Mark) -> None:
+    """Write it so that a crash leaves the older one or this one.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    content = {"version": _VERSION, "reached": mark.reached, "own": mark.own}
+    write_durably(path, json.dumps(content).encode())
+
+
+@contextmanager
+def only_mirror(runs: Path, run_id: str, name: str) -> Iterator[None]:
+    """Be the only mirror of a run to a logger, since two would write everything twice.
+
+    Raises:
+        BusyError: another one is at work.
+        StoreError: the run's folder can't be written.
+    """
+    folder = mirrors_dir(runs, run_id)
+    try:
+        folder.mkdir(exist_ok=True)
+        file = (folder / f"{name}.lock").open("a")
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be written ({error.strerror}); check its permissions") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(
+                f"a mirror of run {run_id} to {name} is at work already; it ends by itself once the run has ended"
+            ) from error
+        yield
