@@ -25,6 +25,7 @@ from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
 from trainer.fork import new_fork_run
 from trainer.job import Job
+from trainer.notices.start import Notices
 from trainer.options import given
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.presets import load_preset
@@ -90,6 +91,7 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
         _check(signals)
         run = _find_or_make(store, options)
         lock = RunLock(runs, run.id)
+        notices = Notices()
         try:
             # Read again: until the lock was held another trainer may have moved it.
             run = change_settings(store, store.run(run.id), given(options, PretrainConfig), options.accept)
@@ -99,11 +101,12 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
                 unattended = bool(options.resume_or_start)
                 control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
                 job = Job(run, store, runs, control, reporter, line)
-                return _hold(job, unattended=unattended, in_line=options.queue)
+                return _hold(job, notices, unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
             let_go_of_all()
+            notices.linger()
         _check(signals)
         flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
         supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])
@@ -164,7 +167,7 @@ def _check_preset(run: Run, preset: str | None) -> None:
         raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
 
 
-def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
+def _hold(job: Job, notices: Notices, *, unattended: bool, in_line: bool) -> int:
     """Claim the run whose lock this process holds, and do its job."""
     store, runs, run, control, reporter = job.store, job.runs, job.run, job.control, job.reporter
     if run.lifecycle == "finished":
@@ -176,6 +179,7 @@ def _hold(job: Job, *, unattended: bool, in_line: bool) -> int:
     again = run.lifecycle not in ("created", "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
+    notices.begin(job)
     try:
         device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:

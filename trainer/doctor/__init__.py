@@ -45,6 +45,7 @@ def _machine(path: Path) -> list[Callable[[], _Finding]]:
         machine.memory,
         machine.shared_memory,
         machine.open_files,
+        machine.notices,
         lambda: machine.clock(database.newest_event_at(path)),
     ]
 
