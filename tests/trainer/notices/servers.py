@@ -16,6 +16,8 @@ class Hook:
     def __init__(self) -> None:
         """It listens at once."""
         self.got: list[dict[str, Any]] = []
+        self.asked = 0
+        """Requests that were answered."""
         self.status = 200
         self.hangs = threading.Event()
         """Set while a request gets no answer."""
@@ -31,6 +33,7 @@ class Hook:
                     hook.got.append(body)
                 self.send_response(hook.status)
                 self.end_headers()
+                hook.asked += 1
 
             def log_message(self, *_: object) -> None:
                 pass
