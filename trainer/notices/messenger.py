@@ -193,8 +193,15 @@ def _end_of(pid: int, ticks: int) -> Iterator[Callable[[float], bool]]:
         os.close(descriptor)
 
 
+def detach() -> None:
+    """Be nobody's child from here on."""
+    if os.fork():
+        os._exit(0)
+
+
 def main(text: str) -> None:
     """Do an errand. Signals to a trainer's group are not for its messenger."""
+    detach()
     signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
     errand = Errand.from_json(text)
     try:

@@ -1,9 +1,10 @@
 """The trainer's side of notices: it starts the messenger, and says where none can be had."""
 
 import os
+import select
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,21 @@ from trainer.store.notices import NOTICE
 LINGER_SECONDS = 10.0
 """That a trainer waits at its very end for its last notice, where its own end is that of all processes."""
 
-_CONTAINER_SIGNS = ("KUBERNETES_SERVICE_HOST", "container")
-_ENDS_ALL = "SLURM_JOB_ID"
-
 
 class Notices:
     """The messenger of a trainer. Nothing that goes wrong here is an error of the run."""
 
     def __init__(self) -> None:
         """None is there yet."""
-        self._child: subprocess.Popen[bytes] | None = None
+        self._over: int | None = None
+        """Descriptor of a pipe whose other end the messenger has: at its end there is nothing more to tell."""
 
     def begin(self, job: Job) -> None:
         """Start it where a person has set up addresses; say so where they can't be used."""
         wrong = trouble()
         try:
             if not wrong and read_notify().to:
-                self._child = _start(_errand(job), job.control.pulse.descriptor)
+                self._over = _start(_errand(job), job.control.pulse.descriptor)
         except (NotifyError, OSError) as error:
             wrong = str(error)
         if wrong:
@@ -44,17 +43,19 @@ class Notices:
 
         In a container and in a job of Slurm the messenger would be killed with the trainer.
         """
-        if self._child is None or not ends_all(os.environ):
-            return
-        deadline = time.monotonic() + LINGER_SECONDS
-        while self._child.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        first = os.getppid() if _is_supervisor(os.getppid()) else 0
+        if self._over is not None and ends_all(os.environ, os.getsid(first)):
+            select.select([self._over], [], [], LINGER_SECONDS)
 
 
-def ends_all(environment: Mapping[str, str], *, docker: Path = Path("/.dockerenv")) -> bool:
-    """Whether other processes of this trainer are killed when it ends: in a container or a job of Slurm."""
-    named = any(name in environment for name in (_ENDS_ALL, *_CONTAINER_SIGNS))
-    return os.getpid() == 1 or named or docker.exists()
+def ends_all(environment: Mapping[str, str], session: int) -> bool:
+    """Whether other processes are killed when a trainer ends: in a job of Slurm, and as a container's main program.
+
+    Args:
+        environment: of the process.
+        session: its session. That of process 1 is a container's main program; what is started otherwise has another.
+    """
+    return "SLURM_JOB_ID" in environment or session == 1
 
 
 def _errand(job: Job) -> Errand:
@@ -80,9 +81,22 @@ def _is_supervisor(pid: int) -> bool:
         return False
 
 
-def _start(errand: Errand, pulse: int | None) -> subprocess.Popen[bytes]:
-    """A process in a session of its own, which no signal to the trainer's group reaches."""
+def _start(errand: Errand, pulse: int | None) -> int:
+    """Start it; the descriptor of a pipe that ends with it.
+
+    It is no child of this process for longer than it takes to begin: whoever ends the trainer with its children, as its
+    watchdog does, must not end the one who tells of it.
+    """
+    over, theirs = os.pipe()
     options: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     command = [sys.executable, "-m", "trainer.notices.messenger", errand.to_json()]
-    passed = () if pulse is None else (pulse,)
-    return subprocess.Popen(command, pass_fds=passed, start_new_session=True, **options)
+    passed = (theirs,) if pulse is None else (theirs, pulse)
+    try:
+        child = subprocess.Popen(command, pass_fds=passed, start_new_session=True, **options)
+    except OSError:
+        os.close(over)
+        raise
+    finally:
+        os.close(theirs)
+    threading.Thread(target=child.wait, name="messenger", daemon=True).start()
+    return over
