@@ -1,5 +1,6 @@
 """The trainer's side of notices: it starts the messenger, and says where none can be had."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -9,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.addresses import UNTOLD, NotifyError, read_notify, trouble
+from trainer.addresses import UNTOLD, read_notify, trouble
+from trainer.errors import TrainerError
 from trainer.job import Job
 from trainer.notices.messenger import Errand
 from trainer.process import identity, start_ticks
@@ -33,7 +35,7 @@ class Notices:
         try:
             if not wrong and read_notify().to:
                 self._over = _start(_errand(job), job.control.pulse.descriptor)
-        except (NotifyError, OSError) as error:
+        except (TrainerError, OSError) as error:
             wrong = str(error)
         if wrong:
             job.warn(NOTICE, f"{UNTOLD}: {wrong}")
@@ -43,9 +45,12 @@ class Notices:
 
         In a container and in a job of Slurm the messenger would be killed with the trainer.
         """
+        if self._over is None:
+            return
         first = os.getppid() if _is_supervisor(os.getppid()) else 0
-        if self._over is not None and ends_all(os.environ, os.getsid(first)):
-            select.select([self._over], [], [], LINGER_SECONDS)
+        with contextlib.suppress(ProcessLookupError):  # the supervisor may end at any time
+            if ends_all(os.environ, os.getsid(first)):
+                select.select([self._over], [], [], LINGER_SECONDS)
 
 
 def ends_all(environment: Mapping[str, str], session: int) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.notices.servers import closed_port, hook, mail
-from trainer.addresses import Address
+from trainer.addresses import TEMPLATE, Address
 from trainer.notices import send
 from trainer.notices.delivery import Message, deliver
 from trainer.proc import descendants
@@ -103,3 +104,15 @@ def test_a_library_that_is_missing_or_breaks_is_an_answer(tmp_path: Path, breaki
     )
     assert json.loads(done.stdout) == {"name": "a", "reason": send.MISSING if breaking == "import" else send.OTHER}
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_every_address_of_the_docs_and_of_the_first_file_is_one_that_the_library_knows() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "notices.md").read_text(encoding="utf-8") + TEMPLATE
+    urls = re.findall(r'^#? ?\w+ = "(\w+://[^"]+)"', text, re.MULTILINE)
+    assert len(urls) == 9
+    known = "import json, sys, apprise; "
+    known += "print(*[u for u in json.load(sys.stdin) if not apprise.Apprise().add(u)])"
+    done = subprocess.run(
+        [sys.executable, "-c", known], input=json.dumps(urls), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
