@@ -101,10 +101,17 @@ def read_notify(environment: Mapping[str, str] = os.environ) -> Notify:
     if said.lower() in _OFF:
         return Notify(source=f"${NOTIFY_VARIABLE}")
     if said.startswith(("/", "~", "./", "../")):
-        return _from_file(Path(said).expanduser(), must_exist=True)
+        try:
+            return _from_file(Path(said).expanduser(), must_exist=True)
+        except RuntimeError as error:  # ~name of nobody
+            raise NotifyError(f"${NOTIFY_VARIABLE}", "", f"{error} give a path that begins with /") from None
     if said:
         return Notify(to=_named(said.split()), source=f"${NOTIFY_VARIABLE}")
-    return _from_file(notify_file(), must_exist=False)
+    try:
+        file = notify_file()
+    except RuntimeError:  # a user without a home, as some containers have
+        return Notify()
+    return _from_file(file, must_exist=False)
 
 
 def trouble() -> str:

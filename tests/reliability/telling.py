@@ -29,7 +29,7 @@ def _tie_the_messenger() -> None:
         Popen = staticmethod(tied)
         DEVNULL = subprocess.DEVNULL
 
-    start.subprocess = _Subprocess  # type: ignore[assignment]
+    vars(start)["subprocess"] = _Subprocess
 
 
 CONTROLS = {"messenger-tied": _tie_the_messenger}

@@ -81,7 +81,9 @@ def test_a_messenger_that_went_with_its_trainer_would_tell_nobody(runs: Path, st
         told = {"SIMCLR_TUI_NOTIFY": server.url}
         trainer = Trainer(runs, *options(), control="messenger-tied", environment=told)
         begun(runs, store)
-        until(lambda: not no_messenger_is_left(runs) or _tied(trainer.pid))
+        until(lambda: _tied(trainer.pid))
+        time.sleep(1.0)
+        assert _tied(trainer.pid)  # it is at work, and not only begun
         trainer.kill()
         until(lambda: not _tied(trainer.pid))
         time.sleep(8.0)

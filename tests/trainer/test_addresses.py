@@ -109,6 +109,17 @@ def test_the_environment_comes_first_with_addresses_a_file_or_nothing(tmp_path: 
     assert "hush" not in str(caught.value)
 
 
+def test_a_user_without_a_home_has_no_file_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert read_notify({}).to == ()
+    with pytest.raises(NotifyError, match="give a path that begins with /"):
+        read_notify({"SIMCLR_TUI_NOTIFY": "~no-such-user/notify.toml"})
+
+
 def test_a_package_that_is_missing_is_said_with_the_command_that_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     file = write(f'[to]\nphone = "{SECRET}"\n')
     assert trouble() == ""

@@ -30,6 +30,7 @@ def test_of_several_writers_one_gets_each_happening(store: RunStore, runs: Path)
 
 def test_the_same_words_are_another_happening_after_an_event_or_after_a_time(store: RunStore) -> None:
     run_id, other = make_run(store), make_run(store, "b")
+    assert claim(store, run_id, "its end before", "a", per_hour=9) is not None
     assert claim(store, run_id, "its end", "a", per_hour=9) is not None
     assert claim(store, run_id, "its end", "a", per_hour=9) is None
     assert claim(store, run_id, "its end and more", "a", per_hour=9) is not None

@@ -4,10 +4,12 @@ Each happening has a label, the same for the same happening whoever sees it, by 
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.store.records import Event, Run
+from trainer.store.notices import is_notice_of
+from trainer.store.records import TRAINED_KINDS, Event, Run
 
 BEGINNINGS = ("created", "launched", "queued", "started", "resumed")
 ENDS = ("finished", "failed", "interrupted", "paused", "stopped")
@@ -19,7 +21,10 @@ STARTED_AGAIN = "trainer started again"
 AGAIN_SECONDS = 6 * 3600.0
 """A warning that was told is told again only after so long, so that a run on the brink of one is no flood."""
 
-END, STILL, WAITS = "its end", "no progress", "waiting"
+BRIEF_SECONDS = 60.0
+"""A benchmark or an evaluation that takes less is not told where it finishes."""
+
+END, EARLIER_END, STILL, WAITS = "its end", "its end before", "no progress", "waiting"
 """Labels."""
 
 _UNWELL = {"warning": 1, "sick": 2}
@@ -100,6 +105,13 @@ class Course:
         return Happening(kind="warning", label=label, what=what, why=run.health or "", seconds=AGAIN_SECONDS)
 
 
+def is_brief(happening: Happening, look: Look) -> bool:
+    """Whether it is the end of a benchmark or an evaluation of moments, whose starter is still there to see it."""
+    begun = [event.at for event in look.events if event.kind in WORKING]
+    lasted = look.run.lifecycle_at - begun[-1] if begun else math.inf
+    return happening.kind == "finished" and look.run.kind not in TRAINED_KINDS and lasted < BRIEF_SECONDS
+
+
 def begun_by(events: Sequence[Event]) -> int:
     """Id of the event by which the run's latest trainer began, 0 where it is not known."""
     return max((event.id for event in events if event.kind in BEGINNINGS), default=0)
@@ -145,12 +157,17 @@ def lost_with_the_machine(events: Sequence[Event], after: int, booted_at: float)
         after: id of the newest event before this trainer.
         booted_at: UTC seconds at which the machine was started.
     """
-    before = [event for event in events if event.id <= after and event.kind in (*BEGINNINGS, *ENDS)]
+    earlier = [event for event in events if event.id <= after]
+    before = [event for event in earlier if event.kind in (*BEGINNINGS, *ENDS)]
     while before and before[-1].kind in ("launched", "queued"):
         before.pop()
     if not before or before[-1].kind not in WORKING or before[-1].at > booted_at:
         return None
-    return _lost(before[-1].id, "the machine went down; the run goes on from its newest checkpoint")
+    begun = before[-1].id
+    if any(is_notice_of(event, END) for event in earlier if event.id > begun):  # the trainer was lost before that
+        return None
+    lost = _lost(begun, "the machine went down; the run goes on from its newest checkpoint")
+    return dataclasses.replace(lost, label=EARLIER_END)
 
 
 def _lost(begun: int, why: str) -> Happening:

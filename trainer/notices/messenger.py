@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -79,8 +80,8 @@ class Errand:
 class Messenger:
     """Watches one trainer until it has ended and that is told."""
 
-    def __init__(self, errand: Errand, notify: Notify) -> None:
-        """Args: what to watch, and where to tell."""
+    def __init__(self, errand: Errand, notify: Callable[[], Notify]) -> None:
+        """Args: what to watch, and what says where to tell, asked each time: a person may mend an address meanwhile."""
         self._errand = errand
         self._runs = Path(errand.runs)
         self._pulse = Pulse(errand.pulse) if errand.pulse >= 0 else None
@@ -168,6 +169,8 @@ class Messenger:
         return self._last
 
     def _tell(self, happening: Happening, look: Look) -> None:
+        if happenings.is_brief(happening, look):
+            return
         if self._post is None:
             # Imported here, since most of the time there is nothing to tell and every run has a messenger.
             from trainer.notices.post import Post
@@ -184,6 +187,9 @@ def _end_of(pid: int, ticks: int) -> Iterator[Callable[[float], bool]]:
     except ProcessLookupError:
         yield lambda _: True
         return
+    except OSError:  # a kernel before Linux 5.3, or one that lets nobody ask
+        yield partial(_is_gone, pid, ticks)
+        return
     is_another = start_ticks(pid) != ticks  # a process id that came round again
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -191,6 +197,11 @@ def _end_of(pid: int, ticks: int) -> Iterator[Callable[[float], bool]]:
         yield lambda seconds: is_another or bool(poll.poll(1000 * seconds))
     finally:
         os.close(descriptor)
+
+
+def _is_gone(pid: int, ticks: int, seconds: float) -> bool:
+    time.sleep(seconds)
+    return start_ticks(pid) != ticks
 
 
 def detach() -> None:
@@ -205,11 +216,11 @@ def main(text: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
     errand = Errand.from_json(text)
     try:
-        notify = read_notify()
+        is_wanted = bool(read_notify().to)
     except NotifyError:  # of which the trainer has told
         return
-    if notify.to:
-        Messenger(errand, notify).work()
+    if is_wanted:
+        Messenger(errand, read_notify).work()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,11 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.addresses import Address, Notify
+from trainer.addresses import UNTOLD, Address, Notify, NotifyError
 from trainer.errors import TrainerError
 from trainer.notices.delivery import Message, deliver
 from trainer.notices.happenings import END, Happening, Look
@@ -37,25 +37,30 @@ class _Letter:
 class Post:
     """The notices of one run."""
 
-    def __init__(self, runs: Path, run_id: str, notify: Notify) -> None:
-        """Args: the runs folder, the run, and what a person wants to be told of and where."""
+    def __init__(self, runs: Path, run_id: str, notify: Callable[[], Notify]) -> None:
+        """Args: the runs folder, the run, and what says what a person wants to be told of and where."""
         self._runs = runs
         self._run_id = run_id
-        self._notify = notify
+        self._read = notify
         self._told: set[tuple[str, int]] = set()
         self._left: list[_Letter] = []
 
     def tell(self, happening: Happening, look: Look) -> None:
         """Tell it, if a person wants to hear of it and nobody has told it."""
+        try:
+            notify = self._read()
+        except NotifyError as error:
+            self._record(f"{UNTOLD}: {error}")
+            return
         key = (happening.label, happening.after)
-        if happening.kind not in self._notify.on or (happening.seconds is None and key in self._told):
+        if not notify.to or happening.kind not in notify.on or (happening.seconds is None and key in self._told):
             return
         self._told.add(key)
-        left = self._claim(happening)
+        left = self._claim(happening, notify)
         if left is None or left < 0:
             return
         message = compose(happening, look, self._runs, evaluations=self._evaluations(look), left=left)
-        self._send(_Letter(message, self._notify.to, 0, time.monotonic()))
+        self._send(_Letter(message, notify.to, 0, time.monotonic()))
 
     def again(self) -> None:
         """Try once more what is due."""
@@ -71,11 +76,11 @@ class Post:
             time.sleep(max(0.0, min(letter.due for letter in self._left) - time.monotonic()))
             self.again()
 
-    def _claim(self, happening: Happening) -> int | None:
+    def _claim(self, happening: Happening, notify: Notify) -> int | None:
         """See `trainer.store.notices.claim`."""
-        names = ", ".join(address.name for address in self._notify.to)
+        names = ", ".join(address.name for address in notify.to)
         # Runs that have much to say leave the other half to the ends of all.
-        most = self._notify.per_hour if happening.label == END else max(1, self._notify.per_hour // 2)
+        most = notify.per_hour if happening.label == END else max(1, notify.per_hour // 2)
         key = {"after": happening.after, "seconds": happening.seconds, "per_hour": most}
         try:
             with _writable(self._runs) as store:
@@ -106,6 +111,7 @@ class Post:
 
     def _record(self, sentence: str) -> None:
         with contextlib.suppress(TrainerError, sqlite3.Error), _writable(self._runs) as store:
+            store.run(self._run_id)  # it may be deleted by now
             store.event(self._run_id, NOTICE, sentence, level="warning")
 
 

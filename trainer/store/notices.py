@@ -3,6 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
+from trainer.store.records import Event
+
 if TYPE_CHECKING:
     from trainer.store.runs import RunStore
 
@@ -11,6 +13,16 @@ NOTICE = "notice"
 
 _HOUR_SECONDS = 3600.0
 _CLAIM = "notice of "
+
+
+def is_notice_of(event: Event, label: str) -> bool:
+    """Whether an event says that a happening was told, or left out."""
+    return event.kind == NOTICE and event.message.startswith(_beginnings(label))
+
+
+def _beginnings(label: str) -> tuple[str, str]:
+    """How the events of a happening begin, and those of no other: it was told, it was left out."""
+    return f"{_CLAIM}{label} goes to ", f"{_CLAIM}{label} is left out"
 
 
 def claim(
@@ -36,17 +48,21 @@ def claim(
     from trainer.store.runs import _insert_event
 
     now = time.time()
-    start = f"{_CLAIM}{label} "
+    told, left_out = _beginnings(label)
     since = 0.0 if seconds is None else now - seconds
-    told = "SELECT 1 FROM events WHERE run_id = ? AND kind = ? AND id > ? AND at > ? AND substr(message, 1, ?) = ?"
+    known = (
+        "SELECT 1 FROM events WHERE run_id = ? AND kind = ? AND id > ? AND at > ?"
+        " AND (substr(message, 1, ?) = ? OR substr(message, 1, ?) = ?)"
+    )
     sent = "SELECT count(*) FROM events WHERE kind = ? AND level = 'info' AND at > ? AND substr(message, 1, ?) = ?"
     with store._write(durable=True) as connection:
-        if connection.execute(told, (run_id, NOTICE, after, since, len(start), start)).fetchone():
+        values = (run_id, NOTICE, after, since, len(told), told, len(left_out), left_out)
+        if connection.execute(known, values).fetchone():
             return None
         count = connection.execute(sent, (NOTICE, now - _HOUR_SECONDS, len(_CLAIM), _CLAIM)).fetchone()[0]
         if count >= per_hour:
-            message = f"{start}is left out, since {count} were sent within the hour"
+            message = f"{left_out}, since {count} were sent within the hour"
             _insert_event(connection, run_id, "warning", NOTICE, message, None, now)
             return -1
-        _insert_event(connection, run_id, "info", NOTICE, f"{start}goes to {to}", None, now)
+        _insert_event(connection, run_id, "info", NOTICE, f"{told}{to}", None, now)
     return int(per_hour - count - 1)

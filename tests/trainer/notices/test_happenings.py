@@ -1,22 +1,27 @@
 """What is worth telling, by what is seen of a run; as pure functions of looks."""
 
+import dataclasses
 import itertools
+import time
 
 import pytest
 
 from tests.trainer.test_store import make_run
 from trainer.notices.happenings import (
+    EARLIER_END,
     END,
     Course,
     Look,
     begun_by,
     end_of_lost,
+    is_brief,
     lost_with_its_store,
     lost_with_the_machine,
     recorded_end,
     started_again,
 )
 from trainer.store import RunStore
+from trainer.store.notices import claim
 
 
 def look(store: RunStore, run_id: str, state: str = "running", *, phase: str = "training", at: float = 0.0) -> Look:
@@ -133,8 +138,25 @@ def test_a_machine_that_went_down_is_told_by_the_next_trainer(store: RunStore, r
     events = store.events(run_id=run_id)
     lost = lost_with_the_machine(events, events[-1].id, started + 1)
     assert lost is not None
-    assert (lost.kind, lost.label, lost.after) == ("interrupted", END, 2)
+    assert (lost.kind, lost.label, lost.after) == ("interrupted", EARLIER_END, 2)
     assert lost.after == begun_by(events[:2])
+    claim(store, run_id, END, "hook", after=2, per_hour=9)
+    assert not found(started + 1)  # its messenger was still there to tell
+    store.lifecycle(run_id, "resumed", "resumed")
     store.lifecycle(run_id, "paused", "paused")
     store.lifecycle(run_id, "launched", "resumed by a person")
     assert not found(started + 1e9)
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [("pretrain", True), ("benchmark", False), ("evaluate", False)])
+def test_a_job_of_moments_is_not_told_where_it_finishes(store: RunStore, kind: str, is_told: bool) -> None:
+    run_id = store.create_run(kind=kind, name="first", config="{}")
+    for lifecycle in ("finished", "failed"):
+        store.lifecycle(run_id, "started", "started")
+        store.lifecycle(run_id, lifecycle, "end")
+        seen = look(store, run_id, lifecycle)
+        end = recorded_end(seen, after=0)
+        assert end is not None
+        assert is_brief(end, seen) == (lifecycle == "finished" and not is_told)
+        longer = dataclasses.replace(seen, run=dataclasses.replace(seen.run, lifecycle_at=time.time() + 90.0))
+        assert not is_brief(end, longer)

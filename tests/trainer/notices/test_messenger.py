@@ -5,6 +5,8 @@ what would be handed over.
 """
 
 import dataclasses
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -89,7 +91,7 @@ def notify(**changes: Any) -> Notify:
 
 def in_background(errand: Errand, wanted: Notify) -> threading.Thread:
     """A messenger at work."""
-    thread = threading.Thread(target=Messenger(errand, wanted).work)
+    thread = threading.Thread(target=Messenger(errand, lambda: wanted).work)
     thread.start()
     return thread
 
@@ -248,6 +250,51 @@ def test_another_trainer_that_has_the_run_is_no_end(
         thread.join(60)
         other.kill()
     assert (taken.titles, notices(store, errand.run_id)) == ([], [])
+
+
+def test_a_machine_that_went_down_is_told_by_the_messenger_of_the_next_trainer(
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
+) -> None:
+    errand = begun(store, process)
+    store.connection.execute("UPDATE events SET at = 1")  # long before this machine was started
+    after = store.events(run_id=errand.run_id)[-1].id
+    store.lifecycle(errand.run_id, "resumed", "resumed", **identity(process.pid).columns())
+    threads = [in_background(dataclasses.replace(errand, after=after), notify()) for _ in range(2)]
+    _until(lambda: bool(taken.got))
+    process.kill()
+    process.wait()
+    for thread in threads:
+        thread.join(60)
+    assert taken.titles == ["first was interrupted"] * 2  # the one before the boot, and this one
+    assert ["went down" in message.body for message in taken.got] == [True, False]
+    assert len(notices(store, errand.run_id)) == 2
+
+
+def test_an_address_that_is_mended_meanwhile_is_the_one_that_is_told(
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
+) -> None:
+    errand = begun(store, process)
+    wanted = [notify()]
+    thread = threading.Thread(target=Messenger(errand, lambda: wanted[-1]).work)
+    thread.start()
+    wanted.append(notify(to=(Address("mended", "json://hush-hush"),)))
+    store.lifecycle(errand.run_id, "failed", "no luck")
+    thread.join(60)
+    assert taken.tries == [("mended",)]
+
+
+def test_without_the_kernel_s_own_word_the_end_of_a_process_is_seen_all_the_same(
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    thread = in_background(begun(store, process), notify())
+    process.kill()
+    process.wait()
+    thread.join(60)
+    assert taken.titles == ["first was interrupted"]
 
 
 def test_the_messenger_is_small_until_it_has_something_to_say() -> None:
