@@ -42,6 +42,7 @@ _COMMANDS = {
     "doctor": "doctoring:doctor",
     "watch": "watching:watch",
     "settings": "settings:settings",
+    "notify": "notify:notify",
 }
 
 _WATCH = "--watch"

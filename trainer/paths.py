@@ -23,6 +23,7 @@ from trainer.quote import quoted
 from trainer.sharing import whose
 
 RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
+CONFIG_VARIABLE = "XDG_CONFIG_HOME"
 
 EMPTIED = ".emptied-"
 """Begins the name of a folder that was a run's and is being deleted."""
@@ -58,6 +59,11 @@ def runs_dir(option: str | None = None) -> Path:
         return Path(text).expanduser().absolute()
     except (RuntimeError, ValueError, OSError) as error:  # ~name of nobody; a folder that is gone
         raise StoreError(f"--runs-dir: {quoted(text)} can't be a path ({error}); name a folder") from error
+
+
+def config_dir() -> Path:
+    """The folder of a person's own settings (XDG Base Directory Specification). Creates nothing."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".config") / "simclr-tui"
 
 
 def make_runs_dir(path: Path) -> Path:

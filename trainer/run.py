@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from trainer import supervise
@@ -24,26 +24,24 @@ from trainer.devices import CPU
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, StoreError, StoreLostError, TrainerError, UsageError
 from trainer.exit_file import ExitFile
-from trainer.fork import new_fork_run
 from trainer.job import Job
 from trainer.mirror.beside import Mirrors
 from trainer.mirror.names import chosen
 from trainer.mirror.wanted import want
+from trainer.notices.start import Notices
 from trainer.options import given
 from trainer.paths import make_runs_dir, runs_dir
 from trainer.people import by_whom
-from trainer.presets import load_preset
-from trainer.process import RunLock, identity, making_runs
+from trainer.process import RunLock, identity
 from trainer.pulse import Pulse
 from trainer.queue import device_setting
 from trainer.ranks import is_lost_rank, ranks_of, starts_again
 from trainer.report import duration, make_reporter
 from trainer.run_options import run_parser
 from trainer.signals import Signals
-from trainer.start import new_pretrain_run, only_evaluation
+from trainer.start import only_evaluation
 from trainer.store.damage import refuse_damaged
-from trainer.store.labels import labels_of
-from trainer.store.records import SUBMITTED, TRAINED_KINDS, Run
+from trainer.store.records import SUBMITTED, TRAINED_KINDS
 from trainer.store.runs import RunStore
 from trainer.stored_settings import settings_of
 from trainer.supervise import TRACEBACK_NOTE
@@ -64,6 +62,14 @@ _JOBS = {
     "evaluate": "trainer.evaluate",
     "benchmark": "trainer.benchmark.job",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """Who goes along with a trainer and tells others of its run."""
+
+    mirrors: Mirrors
+    notices: Notices
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,8 +125,9 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
         store = RunStore.open(runs)
         refuse_damaged(store)
         _check(signals)
-        run = _find_or_make(store, options)
+        run = find_or_make(store, options)
         lock = RunLock(runs, run.id)
+        notices = Notices()
         try:
             # Read again: until the lock was held another trainer may have moved it.
             run = change_settings(store, store.run(run.id), given(options, PretrainConfig), options.accept)
@@ -132,12 +139,13 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
                 unattended = bool(options.resume_or_start) or options.requeue
                 control = Control(store, run.id, signals=signals, pulse=Pulse.shared())
                 job = Job(run, store, runs, control, reporter, line)
-                return _hold(job, mirrors, unattended=unattended, in_line=options.queue)
+                return _hold(job, Companions(mirrors, notices), unattended=unattended, in_line=options.queue)
         finally:
             store.close()
             lock.release()
             let_go_of_all()
             mirrors.wait(MIRROR_SECONDS if options.headless else 0, signals)
+            notices.linger()
         _check(signals)
         flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
         supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])
@@ -164,41 +172,7 @@ def _complain(sentence: str) -> None:
         print(f"trainer: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
-    """The run that the command line means; a new one where it names none."""
-    if options.run:
-        if options.preset or options.name:
-            raise UsageError("--run: a run keeps its preset and its name; leave --preset and --name out")
-        return store.find(options.run)
-    if options.fork:
-        if options.preset:
-            raise UsageError("--fork: a child has its parent's settings to begin with; leave --preset out")
-        more = {"step": options.step, "name": options.name, "fresh_optimizer": options.fresh_optimizer}
-        parent = store.find(options.fork)
-        return store.run(new_fork_run(store, parent, given(options, PretrainConfig), **more))
-    if options.step or options.fresh_optimizer:
-        raise UsageError("--step and --fresh-optimizer: only a fork takes them; give --fork RUN, or leave them out")
-    name = options.resume_or_start
-    with making_runs(store.runs_path):
-        if name:
-            same = [run for run in store.runs() if run.kind in TRAINED_KINDS and name in (run.id, run.name)]
-            found = min(same, key=lambda run: labels_of(store, run.id).trashed_at is not None, default=None)
-            if found is not None:
-                _check_preset(found, options.preset)
-                return found
-        settings = given(options, PretrainConfig)
-        preset = load_preset(options.preset) if options.preset else None
-        config = preset.config(**settings) if preset else PretrainConfig.from_values(settings)
-        return store.run(new_pretrain_run(store, config, preset=options.preset, name=options.name or name or ""))
-
-
-def _check_preset(run: Run, preset: str | None) -> None:
-    if preset and preset != run.preset:
-        made_with = f"preset {run.preset}" if run.preset else "no preset"
-        raise UsageError(f"--preset: {run.name} was made with {made_with}; leave --preset out, or choose another name")
-
-
-def _hold(job: Job, mirrors: Mirrors, *, unattended: bool, in_line: bool) -> int:
+def _hold(job: Job, beside: Companions, *, unattended: bool, in_line: bool) -> int:
     """Claim the run whose lock this process holds, and do its job."""
     store, runs, run, control, reporter = job.store, job.runs, job.run, job.control, job.reporter
     if run.lifecycle == "finished":
@@ -210,6 +184,7 @@ def _hold(job: Job, mirrors: Mirrors, *, unattended: bool, in_line: bool) -> int
     again = run.lifecycle not in ("created", SUBMITTED, "launched", "queued") or run.step is not None
     # What was asked of an earlier trainer is void; what was asked since this one was launched is not.
     store.take_commands(run.id, "outdated", before=run.lifecycle_at if run.lifecycle == "launched" else _BEGUN_AT)
+    beside.notices.begin(job)
     try:
         device_lock = take_device(job, in_line=in_line)
     except EndRequested as end:
@@ -229,7 +204,7 @@ def _hold(job: Job, mirrors: Mirrors, *, unattended: bool, in_line: bool) -> int
     hang_seconds = settings_of(run).get("hang_seconds", HANG_SECONDS)
     with (
         Watched(runs, run.id, control.pulse, hang_seconds=hang_seconds, say=reporter.note),
-        mirrors.beside(runs, job.run, lambda sentence: job.event("mirror", sentence, level="warning")),
+        beside.mirrors.beside(runs, job.run, lambda sentence: job.event("mirror", sentence, level="warning")),
     ):
         return _carry_out(job, device_lock)
 

@@ -3,18 +3,17 @@
 A mistake in it is one sentence with the file, the setting, the reason and the remedy, before the dashboard opens.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.addresses import KINDS
 from trainer.errors import UsageError
-
-CONFIG_VARIABLE = "XDG_CONFIG_HOME"
+from trainer.paths import config_dir
 
 NOTICE_WAYS = ("bell", "desktop", "title")
-NOTICE_KINDS = ("finished", "failed", "interrupted", "paused", "warning")
+NOTICE_KINDS = KINDS
 """What is worth a notice."""
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 60.0
@@ -58,7 +57,7 @@ class SettingsFileError(UsageError):
 
 def settings_file() -> Path:
     """Where the file is looked for."""
-    return Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".config") / "simclr-tui" / "settings.toml"
+    return config_dir() / "settings.toml"
 
 
 def read_settings(file: Path | None = None) -> UserSettings:

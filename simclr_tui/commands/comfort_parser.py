@@ -1,4 +1,4 @@
-"""The options of `watch` and `settings`."""
+"""The options of `watch`, `settings` and `notify`."""
 
 import argparse
 from typing import Any
@@ -39,6 +39,15 @@ def add_comfort_verbs(verbs: Any) -> None:
     what.add_argument("--init", action="store_true", help="write one in which everything is commented out")
     what.add_argument("--schema", action="store_true", help="print its JSON Schema, for editors that check TOML")
     what.add_argument("--keys", action="store_true", help="list every action with its name and its keys")
+    notify = add_verb(
+        verbs,
+        "notify",
+        "show where trainers tell what becomes of runs (webhook, e-mail, chat), and try it",
+        usage="simclr-tui notify [--test | --init] [--json]",
+    )
+    what = notify.add_mutually_exclusive_group()
+    what.add_argument("--test", action="store_true", help="send one to every address, and say whether it was taken")
+    what.add_argument("--init", action="store_true", help="write a file that only you may read, with examples in it")
 
 
 def _interval(text: str) -> float:

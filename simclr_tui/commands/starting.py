@@ -9,6 +9,7 @@ from pathlib import Path
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.verbs import refusal
+from trainer.addresses import UNTOLD, trouble
 from trainer.config import PretrainConfig
 from trainer.drift import change_settings
 from trainer.errors import ExitCode, UsageError
@@ -138,6 +139,9 @@ def _started(store: RunStore, run_id: str, options: argparse.Namespace) -> int:
     in_line, restarts = getattr(options, "queue", False), getattr(options, "restart", None)
     child = start_run(store, run_id, in_line=in_line, restarts=restarts)
     run = store.run(run_id)
+    wrong = trouble()
+    if wrong:
+        print(f"simclr-tui: {UNTOLD}: {wrong}", file=sys.stderr)  # noqa: T201
     if options.json:
         say_json({"id": run.id, "name": run.name, "pid": child.pid})
     else:

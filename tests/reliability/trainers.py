@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from torch import Tensor
 
-from tests.reliability import hanging, losing, measuring
+from tests.reliability import hanging, losing, measuring, telling
 from trainer import checkpoint
 from trainer.config import PretrainConfig
 from trainer.paths import checkpoint_dir
@@ -116,13 +116,14 @@ _CONTROLS = (
     | hanging.CONTROLS
     | losing.CONTROLS
     | measuring.CONTROLS
+    | telling.CONTROLS
 )
 
 
-def _main(arguments: Sequence[str], log: str, control: str, locks: str) -> None:
+def _main(arguments: Sequence[str], log: str, control: str, environment: dict[str, str]) -> None:
     from trainer.run import main
 
-    os.environ["SIMCLR_TUI_LOCKS"] = locks  # the fork server has the one of when it was started
+    os.environ.update(environment)  # the fork server has the one of when it was started
 
     # What a trainer that was started by a command line has, and what a forked one does not inherit.
     multiprocessing.set_start_method("fork", force=True)
@@ -143,11 +144,19 @@ started: list["Trainer"] = []
 class Trainer:
     """One trainer process of a runs folder."""
 
-    def __init__(self, runs: Path, *arguments: str, control: str = "", log: Path | None = None) -> None:
+    def __init__(
+        self,
+        runs: Path,
+        *arguments: str,
+        control: str = "",
+        log: Path | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         """Start it with these arguments beside --runs-dir, broken on purpose as a negative control says."""
         self.log = log or runs.with_suffix(".log")
-        line, locks = ["--runs-dir", str(runs), *arguments], os.environ["SIMCLR_TUI_LOCKS"]
-        self.process = _context.Process(target=_main, args=(line, str(self.log), control, locks), daemon=False)
+        line = ["--runs-dir", str(runs), *arguments]
+        around = {"SIMCLR_TUI_LOCKS": os.environ["SIMCLR_TUI_LOCKS"], "SIMCLR_TUI_NOTIFY": "off", **(environment or {})}
+        self.process = _context.Process(target=_main, args=(line, str(self.log), control, around), daemon=False)
         self.process.start()
         started.append(self)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simclr_tui.comfort.user_settings import CONFIG_VARIABLE
 from tests.simclr_tui.pseudo_terminal import SGR, Picture, Terminal
 from tests.simclr_tui.support import Holder
+from trainer.paths import CONFIG_VARIABLE
 
 pytestmark = pytest.mark.screens
 

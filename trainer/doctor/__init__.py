@@ -47,6 +47,7 @@ def _machine(path: Path) -> list[Callable[[], _Finding]]:
         machine.shared_memory,
         machine.open_files,
         people.device_locks,
+        machine.notices,
         lambda: machine.clock(database.newest_event_at(path)),
     ]
 

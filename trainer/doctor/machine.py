@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from trainer.addresses import UNTOLD, read_notify, trouble
 from trainer.doctor.check import Check, listed, plural
 from trainer.room import size
 
@@ -148,6 +149,16 @@ def open_files() -> Check:
     if soft != resource.RLIM_INFINITY and soft < _FEW_FILES:
         return Check("open files", "warn", f"a process may open only {soft:,}", f"`ulimit -n {4 * _FEW_FILES}`")
     return Check("open files", "ok", "no limit" if soft == resource.RLIM_INFINITY else f"a process may open {soft:,}")
+
+
+def notices() -> Iterator[Check]:
+    """Whether the addresses can be used that a person has set up for notices; nothing where there are none."""
+    wrong = trouble()
+    if wrong:
+        sentence, _, remedy = wrong.rpartition("; ")
+        yield Check("notices", "bad", f"{UNTOLD}: {sentence}", remedy)
+    elif (found := read_notify()).to:
+        yield Check("notices", "ok", f"{found.source} has {listed(address.name for address in found.to)}")
 
 
 def processors(cgroup: "Cgroup | None" = None) -> Check:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainer.export.tags import DEVICE_PREFIX, RANK_PREFIX
 from trainer.mirror.mark import Mark, Reached
 from trainer.mirror.points import SAMPLED, Point
 from trainer.mirror.sink import PROJECT, About, Sink
@@ -100,7 +101,7 @@ class TrackioSink(Sink):
 
 def _known(row: Mapping[str, Any]) -> Any:
     values = {name: value for name, value in row.items() if name not in ("step", "timestamp")}
-    return _signed(any(name.startswith("device/") for name in values), row["step"], values)
+    return _signed(any(name.startswith((DEVICE_PREFIX, RANK_PREFIX)) for name in values), row["step"], values)
 
 
 def _signed(is_device: bool, step: int, values: Mapping[str, Any]) -> Any:

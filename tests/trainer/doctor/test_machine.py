@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from trainer.addresses import notify_file
 from trainer.doctor import machine
+from trainer.doctor.check import Check
 from trainer.doctor.machine import Cgroup
 
 V2 = "0::/user.slice/job\n"
@@ -118,3 +120,16 @@ def test_other_peoples_processes_on_a_gpu_are_told_and_ones_own_are_not() -> Non
     assert (first.level, first.seen) == ("ok", "NVIDIA Titan RTX, 20 GiB of 24 GiB free, driver 570.1")
     assert second.level == "warn"
     assert "somebody outside this container with 3 GiB" in second.seen
+
+
+def test_addresses_for_notices_are_named_and_those_that_can_not_be_used_are_bad() -> None:
+    assert list(machine.notices()) == []
+    file = notify_file()
+    file.parent.mkdir(parents=True)
+    file.write_text('[to]\nphone = "ntfys://ntfy.sh/hush-hush"\n')
+    file.chmod(0o600)
+    assert list(machine.notices()) == [Check("notices", "ok", f"{file} has phone")]
+    file.chmod(0o644)
+    (found,) = machine.notices()
+    assert (found.level, found.remedy) == ("bad", f"`chmod 600 {file}`")
+    assert "hush" not in str(found)
