@@ -5,8 +5,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from trainer.energy import NOTHING
 from trainer.errors import StoreError, StoreLostError
-from trainer.gpu import Sampler
+from trainer.gpu import EnergySampler
 from trainer.pulse import Pulse
 from trainer.store.backup_timer import BackupTimer
 from trainer.store.runs import RunStore
@@ -17,7 +18,7 @@ INTERVAL_SECONDS = 1.0
 class Monitor:
     """Samples the device and beats the run's heart until it is closed. Use as a context manager."""
 
-    def __init__(self, runs: Path, run_id: str, sampler: Sampler, pulse: Pulse | None = None) -> None:
+    def __init__(self, runs: Path, run_id: str, sampler: EnergySampler, pulse: Pulse | None = None) -> None:
         """Args: the runs folder, the run, what to sample, and the pulse that tells of progress; nothing starts yet."""
         self._runs = runs
         self._run_id = run_id
@@ -41,18 +42,26 @@ class Monitor:
     def _work(self) -> None:
         # A connection of its own: SQLite serialises the thread's writes with the loop's, each a millisecond.
         store: RunStore | None = None
+        told = NOTHING
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
                 self._backups.tick()
                 try:
-                    store = store or RunStore.open(self._runs)
-                    store.beat(self._run_id, self._sampler.sample())
+                    store = store or self._opened()
+                    sample, used = self._sampler.sample(), self._sampler.used()
+                    store.beat(self._run_id, sample, used.since(told))
+                    told = used  # what could not be written comes with the next one
                     self._note_progress(store)
                 except (StoreError, StoreLostError):
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
         finally:
             if store is not None:
                 store.close()
+
+    def _opened(self) -> RunStore:
+        store = RunStore.open(self._runs)
+        store.begin_energy(self._run_id)
+        return store
 
     def _tell_of_backup(self, level: str, sentence: str) -> None:
         with closing(RunStore.open(self._runs)) as store:  # the thread of a backup is not this one

@@ -24,7 +24,7 @@ from trainer.store.hiding import without_pandas
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0

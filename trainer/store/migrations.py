@@ -200,3 +200,16 @@ def m004_anatomy_and_trials(db: Database) -> None:
     for name, kind in columns.items():
         trials.add_column(name, kind)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_energy(db: Database) -> None:
+    """What the card and the processors took for a run, as of now and as of the end of each epoch."""
+    for name in ("runs", "epochs", "device_samples"):
+        table: Any = db[name]
+        if name != "device_samples":
+            table.add_column("energy_joules", float)
+        table.add_column("cpu_energy_joules", float)
+    runs: Any = db["runs"]
+    runs.add_column("energy_source", str)
+    db.execute("PRAGMA user_version = 5")

@@ -124,6 +124,12 @@ class Run(Record):
     """Median wall seconds of its latest steps, waiting for data included."""
     restarts_left: int | None = None
     """How often it is started again by itself after a crash or a hang."""
+    energy_joules: float | None = None
+    """What its card took while a trainer of it lived, whoever used it; None where the card does not tell."""
+    cpu_energy_joules: float | None = None
+    """The same of the machine's processors and their memory."""
+    energy_source: str | None = None
+    """How the card's was measured: by its `counter`, or at least in part as the sum of its `power`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,20 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trainer.store.energy import sampled_joules
 from trainer.store.reader import StoreReader
 
-_LONGEST_GAP_SECONDS = 60.0
-"""Between samples that lie further apart no trainer ran, and the card may have worked for others."""
+_WITH_ENERGY = 5
+"""The schema version that brought the sums of a run."""
 
 _QUERY = """
-    SELECT count(*) AS samples, max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
-      max(process_memory_bytes) AS process_memory_bytes,
-      sum(CASE WHEN used >= 0 AND gap <= ? THEN used END) AS energy_joules
-    FROM (
-      SELECT at, gpu_memory_bytes, process_memory_bytes,
-        energy_joules - lag(energy_joules) OVER (ORDER BY at, id) AS used, at - lag(at) OVER (ORDER BY at, id) AS gap
-      FROM device_samples WHERE run_id = ? AND at >= ?
-    )
+    SELECT max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
+      max(process_memory_bytes) AS process_memory_bytes
+    FROM device_samples WHERE run_id = ? AND at >= ?
 """
 
 
@@ -26,7 +22,9 @@ class Totals:
     """Sums and peaks over a run's samples; None where nothing of the kind was sampled."""
 
     energy_joules: float | None = None
-    """What the card took while a trainer of the run lived."""
+    """What the card took while a trainer of the run lived, whoever used it."""
+    cpu_energy_joules: float | None = None
+    """The same of the machine's processors and their memory."""
     device_memory_bytes: int | None = None
     """The most that was in use on the card, by whomever."""
     process_memory_bytes: int | None = None
@@ -40,11 +38,13 @@ class Totals:
 def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -> Totals:
     """The totals of a run; with what was known before, only newer samples are read. Reads only."""
     before = known or Totals()
-    # From the last counted sample on, so that what was used since then is counted too.
-    row: dict[str, Any] = reader._figures(_QUERY, (_LONGEST_GAP_SECONDS, run_id, before.last_at))[0]
+    row: dict[str, Any] = reader._figures(_QUERY, (run_id, before.last_at))[0]
+    card, cpu = _energy(reader, run_id)
+    is_new = row["last_at"] is not None and row["last_at"] > before.last_at
     return replace(
         before,
-        energy_joules=_sum(before.energy_joules, row["energy_joules"]),
+        energy_joules=card if card is not None else sampled_joules(reader, run_id) if is_new else before.energy_joules,
+        cpu_energy_joules=cpu,
         device_memory_bytes=_peak((before.device_memory_bytes, row["device_memory_bytes"])),
         process_memory_bytes=_peak((before.process_memory_bytes, row["process_memory_bytes"])),
         began_at=before.began_at if before.began_at is not None else _began_at(reader, run_id),
@@ -58,8 +58,12 @@ def _began_at(reader: StoreReader, run_id: str) -> float | None:
     return found
 
 
-def _sum(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else one + other
+def _energy(reader: StoreReader, run_id: str) -> tuple[float | None, float | None]:
+    """Of the card and of the processors, as the run's row has them; a store of a version before has no such columns."""
+    if reader.schema_version() < _WITH_ENERGY:
+        return None, None
+    rows = reader._figures("SELECT energy_joules, cpu_energy_joules FROM runs WHERE id = ?", (run_id,))
+    return (rows[0]["energy_joules"], rows[0]["cpu_energy_joules"]) if rows else (None, None)
 
 
 def _peak(values: Sequence[int | None]) -> int | None:
