@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simclr_tui.format import duration, moment, number, size
+from simclr_tui.format import duration, energy, moment, number, size
 from trainer.changes import absolute_dataset
 from trainer.config import PretrainConfig
 from trainer.devices import CPU, NEXT, Gpu
@@ -65,6 +65,9 @@ class Measured:
     settings: Mapping[str, Any]
     epochs: Sequence[float]
     """Seconds of its newest epochs, the oldest first, without its very first one where there are others."""
+    card_joules: float | None = None
+    """Of an epoch, the mean of its newest."""
+    cpu_joules: float | None = None
     memory_bytes: int | None = None
     """The most that its process had on a CPU, or that was in use on its GPU."""
 
@@ -106,6 +109,9 @@ class Estimate:
     """How many they are."""
     differs: Sequence[str] = ()
     """In what they were not the same, in words."""
+    card_joules: float | None = None
+    """Of an epoch: the median over those runs of which it was measured."""
+    cpu_joules: float | None = None
     memory_bytes: int | None = None
     free_bytes: int | None = None
     device: str = ""
@@ -125,6 +131,8 @@ class Estimate:
             "epoch_seconds": self.seconds,
             "epoch_seconds_low": self.low,
             "epoch_seconds_high": self.high,
+            "card_joules": None if self.card_joules is None else self.card_joules * self.epochs,
+            "cpu_joules": None if self.cpu_joules is None else self.cpu_joules * self.epochs,
             "like": self.like,
             "runs": self.runs,
             "differs": list(self.differs),
@@ -171,10 +179,17 @@ class Known:
             like=nearest[0].name,
             runs=len(nearest),
             differs=tuple(_differences(nearest[0], wanted)),
+            card_joules=_median([one.card_joules for one in nearest]),
+            cpu_joules=_median([one.cpu_joules for one in nearest]),
             memory_bytes=max(peaks) if peaks else None,
             free_bytes=free,
             device=device,
         )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _key(device: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -224,8 +239,15 @@ def estimate_words(found: Estimate | None, now: float, *, key: str, in_line: boo
     words.append(f"{_seconds(found.seconds)} an epoch{spread}, like {found.like}{more}{other}")
     if not in_line:
         words.append(f"ends about {moment(now + found.total, now)}")
+    words += energy_words(found)
     words.append(memory_words(found))
     return " · ".join(words)
+
+
+def energy_words(found: Estimate) -> list[str]:
+    """The energy that such runs took, as far as it was measured."""
+    named = ((found.card_joules, "by the card"), (found.cpu_joules, "by the CPU"))
+    return [f"{energy(joules * found.epochs)} {who}" for joules, who in named if joules is not None]
 
 
 def memory_words(found: Estimate) -> str:

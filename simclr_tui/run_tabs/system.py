@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.content import Content
 
+from simclr_tui.energy_words import energy_lines
 from simclr_tui.format import fit, moment
 from simclr_tui.run.system import SystemLook
 from simclr_tui.run.system_words import (
@@ -41,7 +42,7 @@ class SystemTab(RunTab):
         listing = self.query_one(Listing)
         listing.border_title = Content.styled("system", "bold")
         width = max(1, listing.content_size.width)
-        lines = self._device(look, width)
+        lines = self._device(look, width) + self._energy(look)
         if look.opened.system is None:
             lines.append(Content.styled("asking the machine", MUTED))
         else:
@@ -69,6 +70,10 @@ class SystemTab(RunTab):
         if reasons:
             lines.append(Content.styled(f"  ▲ clocks held back: {reasons} of the samples", "$warning"))
         return lines
+
+    def _energy(self, look: RunLook) -> list[Content]:
+        lines = energy_lines(look.row.run, look.curves.epochs, self.dashboard.settings.price)
+        return [Content.assemble(f"  {name:<{_NAME}}", words) for name, words in lines]
 
     def move(self, delta: int) -> None:
         """Scroll."""
