@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from simclr_tui.format import energy
+from simclr_tui.format import energy, number
 from simclr_tui.price import Price
-from trainer.energy_use import CARD, CPU, Energy, energy_of
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, Energy, energy_of
 from trainer.store.records import Run
 
 NOT_MEASURED = "not measured; `simclr-tui doctor` says why"
@@ -90,11 +90,13 @@ def energy_document(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | 
     return document
 
 
-def device_words(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the device of a run took, in few words for a narrow place; nothing where that is not measured."""
+def device_words(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the device of a run took of what it will take, for a narrow place; nothing where that is not measured."""
     found = energy_of(run, rows, CPU if is_on_cpu(run) else CARD)
     if found.so_far is None:
-        return []
+        return ""
     about = "≈ " if found.is_estimated else ""
-    is_over = found.at_end is None or found.at_end <= found.so_far
-    return [f"{about}{energy(found.so_far)}", *([] if is_over else [f"≈ {energy(found.at_end)} by its end"])]
+    if found.at_end is None or found.at_end <= found.so_far:
+        return about + energy(found.so_far)
+    so_far, end = found.so_far / JOULES_PER_KWH, energy(found.at_end)
+    return f"{about}{number(so_far if end.endswith('kWh') else 1000 * so_far)} of ≈ {end}"

@@ -70,8 +70,8 @@ def recent_chart(drawn: Sequence[Drawn]) -> ChartData:
 def _power(one: Drawn) -> list[str]:
     """What the device takes now, and what it took for the run."""
     watts = one.curves.device[-1].get("power_watts")
-    now = [f"{watts:.0f} W"] if watts is not None and one.row.is_live else []
-    return now + device_words(one.row.run, one.curves.epochs)
+    now = f"{watts:.0f} W" if watts is not None and one.row.is_live else ""
+    return list(filter(None, (now, device_words(one.row.run, one.curves.epochs))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,19 @@ def test_a_run_on_a_card_has_the_cards_and_the_processors_and_their_end() -> Non
     assert energy_lines(run, rows(4), None)[-1][0] == "energy, CPU"
 
 
+def test_in_a_narrow_place_both_have_one_unit() -> None:
+    def words(joules: float) -> str:
+        run = make_run("a", step=4 * PER_EPOCH, energy_joules=4 * joules, **GPU)
+        return device_words(run, rows(4, energy_joules=joules))
+
+    assert words(3600.0 * 20) == "80.0 of ≈ 200 Wh"
+    assert words(3600.0 * 200) == "0.800 of ≈ 2.00 kWh"
+    run = make_run("b", step=10 * PER_EPOCH, energy_joules=36_000.0, **GPU)
+    assert device_words(run, rows(10, energy_joules=3600.0)) == "10.0 Wh"
+    on_cpu = make_run("c", step=1, device="CPU (x86_64)", cpu_energy_joules=7200.0)
+    assert device_words(on_cpu, []) == "2.00 Wh"
+
+
 def test_what_is_over_has_no_end_to_guess() -> None:
     run = make_run("a", step=10 * PER_EPOCH, energy_joules=3.6e6, **GPU)
     found = dict(energy_lines(run, rows(10, energy_joules=0.36e6), Price(0.25)))
@@ -50,7 +63,7 @@ def test_before_the_first_epoch_has_ended_nothing_is_guessed() -> None:
 def test_a_run_on_the_processors_has_no_card() -> None:
     run = make_run("a", step=1, device="CPU (x86_64)")
     assert energy_lines(run, [], Price(1.0)) == [("energy, CPU", NOT_MEASURED)]
-    assert device_words(run, []) == []
+    assert device_words(run, []) == ""
 
 
 def test_an_estimate_and_the_first_of_several_cards_are_named_as_such() -> None:
@@ -58,7 +71,7 @@ def test_an_estimate_and_the_first_of_several_cards_are_named_as_such() -> None:
     run = make_run("a", step=3, energy_joules=3600.0, energy_source="power", fingerprint=fingerprint, **GPU)
     words = energy_lines(run, [], None)[0][1]
     assert words == "1.00 Wh so far, estimated from its power, the first of 4 cards alone"
-    assert device_words(run, []) == ["≈ 1.00 Wh"]
+    assert device_words(run, []) == "≈ 1.00 Wh"
     broken = make_run("a", step=3, energy_joules=3600.0, fingerprint='"odd"', **GPU)
     assert energy_lines(broken, [], None)[0][1] == "1.00 Wh so far"
 

@@ -228,7 +228,12 @@ def test_cost_is_what_was_stored_and_a_dash_where_nothing_was() -> None:
 
 def test_energy_is_that_of_the_card_the_processors_and_1000_images_and_money_only_with_a_price() -> None:
     epochs = [row | {"energy_joules": 3.6e6 + 7200.0 * row["epoch"]} for row in epoch_rows(6)]
-    card: dict[str, Any] = {"energy_joules": 9e6, "cpu_energy_joules": 1.8e6, "energy_source": "power", "device": "H100"}
+    card: dict[str, Any] = {
+        "energy_joules": 9e6,
+        "cpu_energy_joules": 1.8e6,
+        "energy_source": "power",
+        "device": "H100",
+    }
     a = make_side("a", step=100, epochs=epochs, totals=Totals(energy_joules=9e6), **card)
     b = make_side("b", step=100, device="H100", totals=Totals(energy_joules=4.5e6), energy_joules=4.5e6)
     comparison = compare([a, b], price=Price(0.4, "EUR"))
