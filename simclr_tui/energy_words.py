@@ -57,9 +57,10 @@ def _bill(found: Sequence[Energy], price: Price | None) -> str:
     if price is None or not known:
         return ""
     so_far, at_end = sum(one.so_far or 0.0 for one in known), bill_at_end(known)
-    words = [price.show(price.of(so_far))]
-    if at_end is not None and at_end > so_far:
-        words = [f"{words[0]} so far", f"about {price.show(price.of(at_end))} by its end"]
+    is_over = at_end is not None and at_end <= so_far
+    words = [price.show(price.of(so_far)) + ("" if is_over else " so far")]
+    if at_end is not None and not is_over:
+        words.append(f"about {price.show(price.of(at_end))} by its end")
     return ", ".join([*words, f"at {price.words}"])
 
 

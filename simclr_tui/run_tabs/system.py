@@ -1,5 +1,6 @@
 """What the machine does for a run: its device over the last minutes, every GPU and who is on it, memory, disk, load."""
 
+import textwrap
 import time
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ class SystemTab(RunTab):
         listing = self.query_one(Listing)
         listing.border_title = Content.styled("system", "bold")
         width = max(1, listing.content_size.width)
-        lines = self._device(look, width) + self._energy(look)
+        lines = self._device(look, width) + self._energy(look, width)
         if look.opened.system is None:
             lines.append(Content.styled("asking the machine", MUTED))
         else:
@@ -71,9 +72,12 @@ class SystemTab(RunTab):
             lines.append(Content.styled(f"  ▲ clocks held back: {reasons} of the samples", "$warning"))
         return lines
 
-    def _energy(self, look: RunLook) -> list[Content]:
-        lines = energy_lines(look.row.run, look.curves.epochs, self.dashboard.settings.price)
-        return [Content.assemble(f"  {name:<{_NAME}}", words) for name, words in lines]
+    def _energy(self, look: RunLook, width: int) -> list[Content]:
+        lines = []
+        for name, words in energy_lines(look.row.run, look.curves.epochs, self.dashboard.settings.price):
+            first, *others = textwrap.wrap(words, max(_NAME, width - _NAME - 2)) or [""]
+            lines += [Content(f"  {name:<{_NAME}}{first}"), *(Content(" " * (_NAME + 2) + one) for one in others)]
+        return lines
 
     def move(self, delta: int) -> None:
         """Scroll."""

@@ -56,7 +56,8 @@ def test_what_is_over_has_no_end_to_guess() -> None:
 
 def test_before_the_first_epoch_has_ended_nothing_is_guessed() -> None:
     run = make_run("a", step=3, energy_joules=3600.0, **GPU)
-    assert energy_lines(run, [], Price(1.0))[0] == ("energy, card", "1.00 Wh so far")
+    found = energy_lines(run, [], Price(1.0))
+    assert (found[0], found[-1]) == (("energy, card", "1.00 Wh so far"), ("electricity", "0.0010 so far, at 1.00/kWh"))
     assert energy_lines(make_run("fresh", **GPU), [], None) == []
 
 
