@@ -68,7 +68,9 @@ def energy_of(run: Run, rows: Sequence[Mapping[str, Any]], name: str) -> Energy:
 
 
 def _at_end(run: Run, so_far: float | None, epoch: float | None) -> float | None:
-    if so_far is None or run.step is None or not run.total_steps or not run.steps_per_epoch:
+    if so_far is None or run.lifecycle == "finished":
+        return so_far
+    if run.step is None or not run.total_steps or not run.steps_per_epoch:
         return None
     left = (run.total_steps - run.step) / run.steps_per_epoch
     if left <= 0:

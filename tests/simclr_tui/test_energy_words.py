@@ -14,7 +14,7 @@ from tests.simclr_tui.compare_runs import PER_EPOCH, epoch_rows, make_run
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run
 from trainer.store import RunStore
 
-GPU: dict[str, Any] = {"device": "NVIDIA H100", "total_steps": 10 * PER_EPOCH}
+GPU: dict[str, Any] = {"device": "NVIDIA H100", "total_steps": 10 * PER_EPOCH, "lifecycle": "started"}
 
 
 def rows(count: int, **joules: float) -> list[dict[str, Any]]:

@@ -130,6 +130,14 @@ def test_of_a_run_that_is_over_the_end_is_what_it_took(store: RunStore) -> None:
     assert energy_of(store.run(run_id), store.epochs(run_id), CARD).at_end == 240.0
 
 
+def test_of_a_job_without_epochs_the_end_is_known_once_it_has_ended(store: RunStore) -> None:
+    run_id = make_run(store)
+    store.beat(run_id, {"source": "nvml"}, Used(card_joules=40.0))
+    assert energy_of(store.run(run_id), [], CARD).at_end is None
+    store.lifecycle(run_id, "finished", "by a test")
+    assert energy_of(store.run(run_id), [], CARD).at_end == 40.0
+
+
 def test_within_an_epoch_only_what_is_left_of_it_is_projected(store: RunStore) -> None:
     run_id = _trained(store, [100.0, 100.0], of=4, step=25)
     store.beat(run_id, {"source": "nvml"}, Used(card_joules=50.0))
