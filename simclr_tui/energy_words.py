@@ -99,5 +99,6 @@ def device_words(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
     about = "≈ " if found.is_estimated else ""
     if found.at_end is None or found.at_end <= found.so_far:
         return about + energy(found.so_far)
-    so_far, end = found.so_far / JOULES_PER_KWH, energy(found.at_end)
-    return f"{about}{number(so_far if end.endswith('kWh') else 1000 * so_far)} of ≈ {end}"
+    end = energy(found.at_end)
+    unit = {"kWh": JOULES_PER_KWH, "Wh": 3600.0, "J": 1.0}[end.split()[-1]]
+    return f"{about}{number(found.so_far / unit)} of ≈ {end}"

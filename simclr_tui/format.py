@@ -100,10 +100,12 @@ def size(byte_count: float | None) -> str:
 
 
 def energy(joules: float | None) -> str:
-    """Energy as electricity is counted: 0.43 Wh, 412 Wh, 2.10 kWh."""
+    """Energy as electricity is counted: 0.43 Wh, 412 Wh, 2.10 kWh; less than a tenth of a Wh in joules."""
     if joules is None:
         return UNKNOWN
     kwh = joules / 3.6e6
+    if kwh < 1e-4:
+        return f"{number(joules)} J"
     return f"{number(kwh)} kWh" if kwh >= 1 else f"{number(1000 * kwh)} Wh"
 
 

@@ -40,6 +40,7 @@ def test_in_a_narrow_place_both_have_one_unit() -> None:
 
     assert words(3600.0 * 20) == "80.0 of ≈ 200 Wh"
     assert words(3600.0 * 200) == "0.800 of ≈ 2.00 kWh"
+    assert words(9.0) == "36.0 of ≈ 90.0 J"
     run = make_run("b", step=10 * PER_EPOCH, energy_joules=36_000.0, **GPU)
     assert device_words(run, rows(10, energy_joules=3600.0)) == "10.0 Wh"
     on_cpu = make_run("c", step=1, device="CPU (x86_64)", cpu_energy_joules=7200.0)

@@ -113,6 +113,8 @@ def test_the_end_is_projected_from_the_newest_epochs_and_the_first_does_not_coun
     found = energy_of(store.run(run_id), store.epochs(run_id), CARD)
     assert (found.so_far, found.epoch) == (10_000.0, 180.0)
     assert found.at_end == pytest.approx(10_000.0 + 5 * 180.0)
+    few = _trained(store, [9000.0, 100.0, 300.0], of=4)
+    assert energy_of(store.run(few), store.epochs(few), CARD).epoch == 200.0
 
 
 def test_after_one_epoch_it_is_all_there_is_and_before_it_nothing_is_projected(store: RunStore) -> None:
