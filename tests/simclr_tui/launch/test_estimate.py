@@ -18,6 +18,7 @@ from simclr_tui.launch.estimate import (
     sweep_words,
 )
 from simclr_tui.launch.estimate_reader import read_known
+from simclr_tui.price import Price
 from tests.simclr_tui.support import EPOCHS, STEPS_PER_EPOCH, add_run
 from trainer.config import PretrainConfig
 from trainer.devices import Gpu
@@ -60,8 +61,11 @@ def test_energy_is_the_median_of_those_runs_of_which_it_was_measured() -> None:
     assert (found.card_joules, found.cpu_joules) == (10_800.0, None)
     assert found.to_json()["card_joules"] == 10_800.0 * CONFIG.epochs
     words = estimate_words(found, NOW, key=KEY)
-    assert f" · {3 * CONFIG.epochs:.1f} Wh by the card · " in words
-    assert "CPU" not in words
+    assert words.endswith(f" · {3 * CONFIG.epochs:.1f} Wh by the card")
+    priced = estimate_words(found, NOW, key=KEY, price=Price(250.0, "EUR"))
+    assert priced == f"{words} · {0.75 * CONFIG.epochs:.2f} EUR"
+    two = sweep_words([found, dataclasses.replace(found, cpu_joules=1.0), None], NOW, key=KEY, price=Price(250.0))
+    assert two.endswith(f" · {6 * CONFIG.epochs:.1f} Wh by the card · {1.5 * CONFIG.epochs:.2f}"), "CPU not of both"
     nothing = Known([measured("a", [10.0])], MACHINE).estimate(CONFIG)
     assert nothing is not None
     assert "Wh" not in estimate_words(nothing, NOW, key=KEY)
