@@ -99,6 +99,16 @@ def size(byte_count: float | None) -> str:
     return f"{value:.3g} GiB" if value < 1000 else f"{value:,.0f} GiB"
 
 
+def energy(joules: float | None) -> str:
+    """Energy as electricity is counted: 0.43 Wh, 412 Wh, 2.10 kWh; less than a tenth of a Wh in joules."""
+    if joules is None:
+        return UNKNOWN
+    kwh = joules / 3.6e6
+    if kwh < 1e-4:
+        return f"{number(joules)} J"
+    return f"{number(kwh)} kWh" if kwh >= 1 else f"{number(1000 * kwh)} Wh"
+
+
 def bar(fraction: float, cells: int) -> str:
     """A bar in eighths of a cell, padded to its width."""
     eighths = round(min(1.0, max(0.0, fraction)) * cells * 8)

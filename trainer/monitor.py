@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from trainer.energy import NOTHING
 from trainer.errors import StoreError, StoreLostError
-from trainer.gpu import Sampler
+from trainer.gpu import EnergySampler
 from trainer.pulse import Pulse
 from trainer.store.backup_timer import BackupTimer
 from trainer.store.runs import RunStore
@@ -28,7 +29,7 @@ class Monitor:
         self,
         runs: Path,
         run_id: str,
-        sampler: Sampler,
+        sampler: EnergySampler,
         pulse: Pulse | None = None,
         of_ranks: OfRanks | None = None,
     ) -> None:
@@ -58,12 +59,16 @@ class Monitor:
     def _work(self) -> None:
         # A connection of its own: SQLite serialises the thread's writes with the loop's, each a millisecond.
         store: RunStore | None = None
+        told = NOTHING
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
                 self._backups.tick()
                 try:
-                    store = store or RunStore.open(self._runs)
-                    self._sample(store)
+                    store = store or self._opened()
+                    sample, used = self._sampler.sample(), self._sampler.used()
+                    store.beat(self._run_id, sample, used.since(told))
+                    told = used  # what could not be written comes with the next one
+                    self._put_ranks(store, sample)
                     self._note_progress(store)
                 except (StoreError, StoreLostError):
                     continue  # a full disk; the loop says so, and a missing sample harms nothing
@@ -71,12 +76,15 @@ class Monitor:
             if store is not None:
                 store.close()
 
-    def _sample(self, store: RunStore) -> None:
-        sample = self._sampler.sample()
-        store.beat(self._run_id, sample)
+    def _put_ranks(self, store: RunStore, sample: dict[str, Any]) -> None:
         self._samples += 1
         if self._of_ranks is not None and self._samples % RANKS_EVERY == 0:
             store.put_rank_samples(self._run_id, self._of_ranks(sample))
+
+    def _opened(self) -> RunStore:
+        store = RunStore.open(self._runs)
+        store.begin_energy(self._run_id)
+        return store
 
     def _tell_of_backup(self, level: str, sentence: str) -> None:
         with closing(RunStore.open(self._runs)) as store:  # the thread of a backup is not this one

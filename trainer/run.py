@@ -46,6 +46,7 @@ from trainer.store.runs import RunStore
 from trainer.stored_settings import settings_of
 from trainer.supervise import TRACEBACK_NOTE
 from trainer.turn import correct, take_device
+from trainer.wanted_run import find_or_make
 from trainer.watchdog import HANG_SECONDS
 from trainer.watched import Watched
 

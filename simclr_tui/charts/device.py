@@ -9,6 +9,7 @@ from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.lines import Shape, framed
 from simclr_tui.charts.marks import device_places
 from simclr_tui.charts.reasons import no_device
+from simclr_tui.energy_words import device_words
 from simclr_tui.plot.draw import ChartData, Line
 from simclr_tui.plot.series import Sample
 
@@ -62,7 +63,15 @@ def recent_chart(drawn: Sequence[Drawn]) -> ChartData:
         y_range=(0.0, 100.0),
         x_name="min",
         own_x=True,
+        legend=[(words, "") for words in _power(one)],
     )
+
+
+def _power(one: Drawn) -> list[str]:
+    """What the device takes now, and what it took for the run."""
+    watts = one.curves.device[-1].get("power_watts")
+    now = f"{watts:.0f} W" if watts is not None and one.row.is_live else ""
+    return list(filter(None, (now, device_words(one.row.run, one.curves.epochs))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ from typing import Any
 from simclr_tui.comfort.keymap import all_bindings
 from simclr_tui.comfort.user_settings import (
     AUTO,
+    DEAREST,
     FASTEST_POLL,
+    LONGEST_CURRENCY,
     NOTICE_KINDS,
     NOTICE_WAYS,
     SLOWEST_POLL,
@@ -53,6 +55,13 @@ def schema() -> dict[str, Any]:
                 "default": UserSettings().graphics,
                 "description": "how pictures are drawn, whatever the terminal says of itself",
             },
+            "price_per_kwh": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": DEAREST,
+                "description": "what a kilowatt-hour costs, so that energy is shown as money too",
+            },
+            "currency": {"type": "string", "maxLength": LONGEST_CURRENCY, "default": UserSettings().currency},
             "notices": {"type": "object", "additionalProperties": False, "properties": {**ways, "on": kinds}},
             "keys": {"type": "object", "additionalProperties": False, "properties": keys},
         },
@@ -68,6 +77,8 @@ def template() -> str:
         f"# theme = {_quoted(usual.theme)}  # {AUTO}, or one of: {', '.join(theme_names())}",
         f"# poll_seconds = {usual.poll_seconds:g}  # seconds between two looks at the store",
         f"# graphics = {_quoted(usual.graphics)}  # how pictures are drawn: {AUTO}, or one of: {', '.join(WAYS)}",
+        "# price_per_kwh = 0.30  # what a kilowatt-hour costs, so that energy is shown as money too; usually not told",
+        '# currency = "EUR"',
         "",
         "# [notices]",
         *(f"# {way} = true  # {_TEXTS[way]}" for way in NOTICE_WAYS),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simclr_tui.price import Price
 from trainer.addresses import KINDS
 from trainer.errors import UsageError
 from trainer.paths import config_dir
@@ -18,6 +19,9 @@ NOTICE_KINDS = KINDS
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 60.0
 AUTO = "auto"
+DEAREST = 1_000_000
+"""Of a kilowatt-hour, in any currency."""
+LONGEST_CURRENCY = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,10 +45,19 @@ class UserSettings:
     poll_seconds: float = 0.5
     graphics: str = AUTO
     """How pictures are drawn, where the terminal's word does not count."""
+    price_per_kwh: float | None = None
+    """What a kilowatt-hour costs, None where nobody said."""
+    currency: str = ""
+    """What that is in, as it is written behind a sum."""
     file: Path | None = None
     """Where it was read from, if there is a file."""
     said: frozenset[str] = frozenset()
     """The settings that the file names."""
+
+    @property
+    def price(self) -> Price | None:
+        """Of a kilowatt-hour."""
+        return None if self.price_per_kwh is None else Price(self.price_per_kwh, self.currency)
 
 
 class SettingsFileError(UsageError):
@@ -67,19 +80,39 @@ def read_settings(file: Path | None = None) -> UserSettings:
         SettingsFileError: it can't be read, or something in it is wrong.
     """
     file = file or settings_file()
+    values = _read(file)
+    return UserSettings() if values is None else _Reader(file).settings(values)
+
+
+def read_price(file: Path | None = None) -> Price | None:
+    """The price of a kilowatt-hour, for commands that need nothing else of the file and judge nothing else.
+
+    Raises:
+        SettingsFileError: the file can't be read, or the price in it is wrong.
+    """
+    file = file or settings_file()
+    values = _read(file)
+    return None if values is None else _Reader(file).price(values)
+
+
+def _read(file: Path) -> Mapping[str, Any] | None:
+    """What a file says; None where there is none.
+
+    Raises:
+        SettingsFileError: it can't be read.
+    """
     try:
         raw = file.read_bytes()
     except FileNotFoundError:
-        return UserSettings()
+        return None
     except OSError as error:
         raise SettingsFileError(file, "", f"{error.strerror}; mend that, or move the file away") from None
     import tomllib  # only where there is a file: the first frame is waited for
 
     try:
-        values = tomllib.loads(raw.decode("utf-8"))
+        return tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsFileError(file, "", f"{error}; it has to be TOML (toml.io)") from None
-    return _Reader(file).settings(values)
 
 
 class _Reader:
@@ -90,18 +123,37 @@ class _Reader:
 
     def settings(self, values: Mapping[str, Any]) -> UserSettings:
         """The settings of a whole file."""
-        self._names(values, ("theme", "keys", "notices", "poll_seconds", "graphics"))
+        self._names(values, ("theme", "keys", "notices", "poll_seconds", "graphics", "price_per_kwh", "currency"))
         usual = UserSettings()
         keys = self._table(values, "keys")
+        price = self.price(values)
         return UserSettings(
             theme=self._theme(values.get("theme", usual.theme)),
             keys=self._keys(keys),
             notices=self._notices(self._table(values, "notices")),
             poll_seconds=self._seconds(values.get("poll_seconds", usual.poll_seconds)),
             graphics=self._graphics(values.get("graphics", usual.graphics)),
+            price_per_kwh=None if price is None else price.per_kwh,
+            currency=self._currency(values.get("currency", usual.currency)),
             file=self._file,
             said=frozenset(values) | {f"notices.{name}" for name in self._table(values, "notices")},
         )
+
+    def price(self, values: Mapping[str, Any]) -> Price | None:
+        """The price alone."""
+        value, currency = values.get("price_per_kwh"), self._currency(values.get("currency", ""))
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= DEAREST:
+            reason = f"it has to be a number from 0 to {DEAREST:,}, of your currency for a kilowatt-hour"
+            raise SettingsFileError(self._file, "price_per_kwh", reason)
+        return Price(float(value), currency)
+
+    def _currency(self, value: Any) -> str:
+        if not isinstance(value, str) or len(value) > LONGEST_CURRENCY or not value.isprintable():
+            reason = f'it has to be a word of at most {LONGEST_CURRENCY} letters, as in "EUR"'
+            raise SettingsFileError(self._file, "currency", reason)
+        return value.strip()
 
     def _theme(self, value: Any) -> str:
         if value == AUTO:

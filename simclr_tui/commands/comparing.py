@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from simclr_tui.comfort.user_settings import read_price
 from simclr_tui.commands.comparing_parser import FORMATS
 from simclr_tui.commands.output import open_reader, say
 from simclr_tui.compare.build import compare
@@ -28,7 +29,7 @@ def compare_runs(options: argparse.Namespace, runs: Path) -> int:
     format_ = _format(options)
     with open_reader(runs) as reader:
         sides = _sides(reader, options)
-    comparison = compare(sides, sides[0].run.id)
+    comparison = compare(sides, sides[0].run.id, price=read_price())
     if format_ in PICTURES:
         from simclr_tui.compare.picture import draw
 

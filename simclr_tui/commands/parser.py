@@ -163,8 +163,8 @@ def _resuming_verb(verbs: Any) -> None:
         verbs,
         "resume",
         "go on with a run from its newest checkpoint, in the background",
-        usage="simclr-tui resume {RUN [--owner USER] [--queue | --slurm …] [--restart N] [--mirror LOGGER,…] [any setting "
-        "that can't change the result] [--accept SETTING …] | --all}",
+        usage="simclr-tui resume {RUN [--owner USER] [--queue | --slurm …] [--restart N] [--mirror LOGGER,…] "
+        "[any setting that can't change the result] [--accept SETTING …] | --all}",
     )
     run_argument(resume, nargs="?")
     owner_option(resume)

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from simclr_tui.comfort.user_settings import read_price
 from simclr_tui.commands.anatomy import show_epoch
 from simclr_tui.commands.evaluations import say_evaluations
 from simclr_tui.commands.output import open_reader, run_json, say, say_json, section
 from simclr_tui.commands.ranks import read_ranks, say_ranks
+from simclr_tui.energy_words import energy_document, energy_lines
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
@@ -45,6 +47,7 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         say(f"{run.name} ({run.id}) is {state}")
         is_stopped = state == "stalled" and was_stopped(run, runs)
         _say_progress(RunRow(run, state, 0, is_stopped=is_stopped), epochs)
+        _say_energy(run, epochs)
         _say_checkpoints(reader, run)
         _say_settings(run)
         _say_epoch(run, epochs)
@@ -82,6 +85,7 @@ def _document(reader: StoreReader, run: Run, state: str) -> dict[str, Any]:
     return run_json(run, state) | {
         "changed_settings": {one.name: one.value for one in changed_settings(run)},
         "last_epoch": epochs[-1] if epochs else None,
+        "energy": energy_document(run, epochs, read_price()),
         "evaluations": [dataclasses.asdict(one) for one in reader.evaluations(run.id)],
         "artifacts": [dataclasses.asdict(one) for one in reader.artifacts(run.id)],
         "metrics": {name: {"step": step, "value": value} for name, (step, value) in _last_metrics(reader, run).items()},
@@ -119,6 +123,12 @@ def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
     if run.exactness:
         lines.append(f"exactness  {run.exactness}")
     section("progress", lines)
+
+
+def _say_energy(run: Run, epochs: list[dict[str, Any]]) -> None:
+    lines = energy_lines(run, epochs, read_price())
+    if lines:
+        section("energy", [f"{name:<14}{words}" for name, words in lines])
 
 
 def _say_checkpoints(reader: StoreReader, run: Run) -> None:

@@ -8,6 +8,7 @@ from simclr_tui.comfort.keymap import all_bindings, remapped
 from simclr_tui.comfort.settings_page import schema, template
 from simclr_tui.comfort.user_settings import UserSettings, read_settings, settings_file
 from simclr_tui.commands.output import columns, say, say_json
+from simclr_tui.format import UNKNOWN
 from trainer.errors import ExitCode, TrainerError, UsageError
 
 
@@ -60,6 +61,8 @@ def _rows(found: UserSettings) -> list[tuple[str, Any, str]]:
         ("theme", found.theme),
         ("poll_seconds", found.poll_seconds),
         ("graphics", found.graphics),
+        ("price_per_kwh", found.price_per_kwh),
+        ("currency", found.currency),
         ("notices.bell", notices.bell),
         ("notices.desktop", notices.desktop),
         ("notices.title", notices.title),
@@ -88,6 +91,8 @@ def _say_keys(found: UserSettings, *, as_json: bool) -> None:
 
 
 def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return UNKNOWN
     if isinstance(value, bool):
         return "true" if value else "false"
     return " ".join(value) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from simclr_tui.comfort.user_settings import read_price
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.launch.estimate import Estimate, Known, estimate_words, sweep_words
@@ -108,13 +109,13 @@ def _tell(options: argparse.Namespace, runs: Path, planned: Sequence[Planned], t
     for number, (one, config) in enumerate(zip(planned, configs, strict=True), start=1):
         name = one.name or f"a run named after {options.preset or config.dataset}"
         say(f"{number:>2}  {name}" if tag else name)
-    now = time.time()
+    now, price = time.time(), read_price()
     if tag:
-        say(f"tag {tag}; {sweep_words(found, now, key=_MEASURES)}")
+        say(f"tag {tag}; {sweep_words(found, now, key=_MEASURES, price=price)}")
     else:
         title = load_preset(options.preset).title if options.preset else "the defaults"
         say(f"{title}; {len(planned[0].values) or 'no'} settings given")
-        say(estimate_words(found[0], now, key=_MEASURES, in_line=options.queue))
+        say(estimate_words(found[0], now, key=_MEASURES, in_line=options.queue, price=price))
     say("nothing was made; leave --dry-run out to do it")
     return ExitCode.FINISHED
 

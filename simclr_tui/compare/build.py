@@ -9,14 +9,21 @@ from simclr_tui.compare.measures import common_epoch, results
 from simclr_tui.compare.settings import settings_groups
 from simclr_tui.compare.side import Side
 from simclr_tui.compare.table import Comparison, Heading
+from simclr_tui.price import Price
 
 
-def compare(sides: Sequence[Side], reference: str | None = None) -> Comparison:
-    """The comparison of runs, of which the reference (the first, if none is named) stands first."""
+def compare(sides: Sequence[Side], reference: str | None = None, *, price: Price | None = None) -> Comparison:
+    """The comparison of runs, of which the reference (the first, if none is named) stands first.
+
+    Args:
+        sides: the runs.
+        reference: a run's id.
+        price: of a kilowatt-hour, if the person has told it.
+    """
     sides = sorted(sides, key=lambda side: side.run.id != reference)
     different, equal = settings_groups(sides)
     common = common_epoch(sides)
-    groups = [different, results(sides), *([common] if common else []), speed(sides), cost(sides)]
+    groups = [different, results(sides), *([common] if common else []), speed(sides), cost(sides, price)]
     return Comparison(headings=_headings(sides), groups=[*groups, *evaluation_groups(sides)], equal=equal)
 
 

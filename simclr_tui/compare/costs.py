@@ -7,7 +7,10 @@ from statistics import median
 from simclr_tui.compare.rows import Figure, Measure, line_of
 from simclr_tui.compare.side import Side, time_note
 from simclr_tui.compare.table import Better, Cell, Delta, Group, Line
-from simclr_tui.format import UNKNOWN, count, duration, number, size
+from simclr_tui.energy_words import is_on_cpu, ranks_of
+from simclr_tui.format import UNKNOWN, count, duration, energy, size
+from simclr_tui.price import Price
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, energy_of
 
 _ENDED = ("paused", "stopped", "finished", "failed")
 """Lifecycle events whose time is that of a run's end, as far as it has come."""
@@ -15,7 +18,7 @@ _ENDED = ("paused", "stopped", "finished", "failed")
 _SAME_SIZE = 0.02
 """Epochs whose images differ by a smaller part count as of one size."""
 
-_SAMPLED = ("peak memory, card", "peak memory, process")
+_SAMPLED = ("peak memory, card", "peak memory, process", "energy, CPU", "energy for 1,000 images", "electricity")
 """Rows that are left out where nothing of the kind was sampled of any run."""
 
 _STEP = Measure("t_batch", "ms", Better.LOWER, Delta.PERCENT)
@@ -51,8 +54,8 @@ def speed(sides: Sequence[Side]) -> Group:
     return Group("speed, medians of the last 5 epochs", lines)
 
 
-def cost(sides: Sequence[Side]) -> Group:
-    """What each run has taken so far: seconds, work, energy, room."""
+def cost(sides: Sequence[Side], price: Price | None = None) -> Group:
+    """What each run has taken so far: seconds, work, energy, money where its price is known, room."""
     uneven = len({side.run.step for side in sides}) > 1
     judged = ("not comparable: after different numbers of steps", False) if uneven else (time_note(sides), True)
 
@@ -64,7 +67,7 @@ def cost(sides: Sequence[Side]) -> Group:
         row(replace(_SECONDS, name="wall time, with pauses"), wall_seconds, *judged),
         row(_COUNT, lambda side: side.last_epoch or None),
         row(replace(_COUNT, name="steps"), lambda side: side.run.step),
-        row(replace(_SECONDS, name="energy, card", show=_energy), _kwh, *judged),
+        *_energy_lines(sides, price, *judged),
         row(_BYTES, lambda side: sum(one.bytes for one in side.drawn.curves.checkpoints) or None),
         row(
             replace(_BYTES, name=_SAMPLED[0], better=Better.LOWER),
@@ -109,13 +112,44 @@ def _idle(side: Side) -> float | None:
     return 100 * median(row["t_idle"] / row["t_epoch"] for row in rows) if rows else None
 
 
-def _kwh(side: Side) -> float | None:
-    joules = side.totals.energy_joules
-    return None if joules is None else joules / 3.6e6
+def _energy_lines(sides: Sequence[Side], price: Price | None, note: str, is_comparable: bool) -> list[Line]:
+    """Of the card, of the processors, of both for 1,000 images, and what both cost."""
+    estimated = "estimated from power" if any(side.run.energy_source == "power" for side in sides) else ""
+    first = "of the first card alone" if any(ranks_of(side.run) > 1 for side in sides) else ""
+    card_note = "; ".join(filter(None, (note, estimated, first)))
+
+    def row(name: str, show: Callable[[float], str], of: Callable[[Side], float | None], words: str) -> Line:
+        measure = replace(_SECONDS, name=name, show=show)
+        return line_of(measure, [Figure(of(side)) for side in sides], note=words, is_comparable=is_comparable)
+
+    lines = [row("energy, card", _energy, lambda side: _kwh(side.totals.energy_joules), card_note)]
+    lines.append(row(_SAMPLED[2], _energy, lambda side: _kwh(side.run.cpu_energy_joules), note))
+    per_images = replace(_SECONDS, name=_SAMPLED[3], show=_energy)
+    words = "; ".join(filter(None, (time_note(sides), "of the device that trains, mean of the last 5 epochs")))
+    lines.append(line_of(per_images, [Figure(_per_thousand(side)) for side in sides], note=words))
+    if price is not None:
+        lines.append(row(_SAMPLED[4], price.show, lambda side: _bill(side, price), note))
+    return lines
+
+
+def _kwh(joules: float | None) -> float | None:
+    return None if joules is None else joules / JOULES_PER_KWH
 
 
 def _energy(kwh: float) -> str:
-    return f"{number(kwh)} kWh" if kwh >= 1 else f"{number(1000 * kwh)} Wh"
+    return energy(kwh * JOULES_PER_KWH)
+
+
+def _bill(side: Side, price: Price) -> float | None:
+    known = [joules for joules in (side.totals.energy_joules, side.run.cpu_energy_joules) if joules is not None]
+    return price.of(sum(known)) if known else None
+
+
+def _per_thousand(side: Side) -> float | None:
+    """kWh of the device for 1,000 images, mean of the newest epochs."""
+    name = CPU if is_on_cpu(side.run) else CARD
+    joules = energy_of(side.run, side.drawn.curves.epochs, name).epoch
+    return joules / side.epoch_images * 1000 / JOULES_PER_KWH if joules is not None and side.epoch_images else None
 
 
 def _words(text: str | None) -> Cell:

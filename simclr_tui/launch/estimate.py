@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simclr_tui.format import duration, moment, number, size
+from simclr_tui.format import duration, energy, moment, number, size
+from simclr_tui.price import Price
 from trainer.changes import absolute_dataset
 from trainer.config import PretrainConfig
 from trainer.devices import CPU, NEXT, Gpu
@@ -65,6 +66,9 @@ class Measured:
     settings: Mapping[str, Any]
     epochs: Sequence[float]
     """Seconds of its newest epochs, the oldest first, without its very first one where there are others."""
+    card_joules: float | None = None
+    """Of an epoch, the mean of its newest."""
+    cpu_joules: float | None = None
     memory_bytes: int | None = None
     """The most that its process had on a CPU, or that was in use on its GPU."""
 
@@ -106,6 +110,9 @@ class Estimate:
     """How many they are."""
     differs: Sequence[str] = ()
     """In what they were not the same, in words."""
+    card_joules: float | None = None
+    """Of an epoch: the median over those runs of which it was measured."""
+    cpu_joules: float | None = None
     memory_bytes: int | None = None
     free_bytes: int | None = None
     device: str = ""
@@ -125,6 +132,8 @@ class Estimate:
             "epoch_seconds": self.seconds,
             "epoch_seconds_low": self.low,
             "epoch_seconds_high": self.high,
+            "card_joules": None if self.card_joules is None else self.card_joules * self.epochs,
+            "cpu_joules": None if self.cpu_joules is None else self.cpu_joules * self.epochs,
             "like": self.like,
             "runs": self.runs,
             "differs": list(self.differs),
@@ -171,10 +180,17 @@ class Known:
             like=nearest[0].name,
             runs=len(nearest),
             differs=tuple(_differences(nearest[0], wanted)),
+            card_joules=_median([one.card_joules for one in nearest]),
+            cpu_joules=_median([one.cpu_joules for one in nearest]),
             memory_bytes=max(peaks) if peaks else None,
             free_bytes=free,
             device=device,
         )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _key(device: str, settings: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -204,14 +220,17 @@ def _seconds(value: float) -> str:
     return f"{number(value, 2)} s" if value < 60 else duration(value)
 
 
-def estimate_words(found: Estimate | None, now: float, *, key: str, in_line: bool = False) -> str:
-    """How long a run takes, what that rests on, when it ends, and the memory.
+def estimate_words(
+    found: Estimate | None, now: float, *, key: str, in_line: bool = False, price: Price | None = None
+) -> str:
+    """How long a run takes, what that rests on, when it ends, the memory and the energy.
 
     Args:
         found: the estimate, if there is one.
         now: UTC seconds.
         key: what measures where nothing was.
         in_line: whether it begins once its turn comes, so that nobody knows when it ends.
+        price: of a kilowatt-hour, if the person has told it.
     """
     if found is None:
         return f"how long it takes is not known: no run like it was measured here; {key}"
@@ -225,7 +244,19 @@ def estimate_words(found: Estimate | None, now: float, *, key: str, in_line: boo
     if not in_line:
         words.append(f"ends about {moment(now + found.total, now)}")
     words.append(memory_words(found))
-    return " · ".join(words)
+    return " · ".join([*words, *energy_words([found], price)])
+
+
+def energy_words(found: Sequence[Estimate], price: Price | None) -> list[str]:
+    """The energy that such runs took, as far as it was measured of all of them, and what that costs."""
+    words, total = [], 0.0
+    for name, who in (("card_joules", "by the card"), ("cpu_joules", "by the CPU")):
+        each = [getattr(one, name) for one in found]
+        if None not in each:
+            joules = sum(value * one.epochs for value, one in zip(each, found, strict=True))
+            words.append(f"{energy(joules)} {who}")
+            total += joules
+    return [*words, price.show(price.of(total))] if words and price is not None else words
 
 
 def memory_words(found: Estimate) -> str:
@@ -238,8 +269,8 @@ def memory_words(found: Estimate) -> str:
     return f"{what} {size(found.memory_bytes)}{free}{short}"
 
 
-def sweep_words(found: Sequence[Estimate | None], now: float, *, key: str) -> str:
-    """How long several runs take that go one after the other."""
+def sweep_words(found: Sequence[Estimate | None], now: float, *, key: str, price: Price | None = None) -> str:
+    """How long several runs take that go one after the other, and the energy."""
     known = [one for one in found if one is not None]
     if not known:
         return estimate_words(None, now, key=key)
@@ -247,4 +278,5 @@ def sweep_words(found: Sequence[Estimate | None], now: float, *, key: str) -> st
     total = sum(one.total for one in known)
     spread = _range(low, high, f"{duration(low)} to {duration(high)}")
     some = f" for {len(known)} of {len(found)}, the others were never measured" if len(known) < len(found) else ""
-    return f"about {duration(total)}{spread} one after the other{some} · like {known[0].like}"
+    words = f"about {duration(total)}{spread} one after the other{some} · like {known[0].like}"
+    return " · ".join([words, *energy_words(known, price)])

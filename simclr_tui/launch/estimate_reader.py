@@ -5,7 +5,8 @@ import platform
 
 from simclr_tui.launch.estimate import ON_CPU, Known, MachineNow, Measured
 from trainer.devices import gpus
-from trainer.store.measured import epoch_seconds, memory_bytes
+from trainer.energy_use import CARD, CPU, energy_of
+from trainer.store.measured import epoch_seconds, epochs_with_energy, memory_bytes
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.stored_settings import settings_of
@@ -29,11 +30,14 @@ def _measured(reader: StoreReader, run: Run) -> Measured:
     epochs = epoch_seconds(reader, run.id, limit=_EPOCHS)
     later = [seconds for epoch, seconds in epochs if epoch > 1]
     device = run.device or ""
+    rows = epochs_with_energy(reader, run.id, limit=_EPOCHS)
     return Measured(
         name=run.name,
         device=device,
         settings=settings_of(run),
         epochs=later or [seconds for _, seconds in epochs],
+        card_joules=energy_of(run, rows, CARD).epoch,
+        cpu_joules=energy_of(run, rows, CPU).epoch,
         memory_bytes=memory_bytes(reader, run.id, of_gpu=not device.startswith(ON_CPU)),
     )
 

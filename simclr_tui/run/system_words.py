@@ -18,6 +18,7 @@ _TRENDS: Sequence[tuple[str, str, str]] = (
     ("power_watts", "power", "W"),
     ("temperature_celsius", "temperature", "°C"),
     ("cpu_percent", "CPU", "%"),
+    ("cpu_watts", "CPU power", "W"),
     ("process_memory_bytes", "trainer's memory", ""),
 )
 
@@ -53,15 +54,28 @@ def gpu_words(gpu: GpuLook) -> str:
 def trends(samples: Sequence[Mapping[str, Any]], cells: int) -> list[tuple[str, str, str]]:
     """Each figure of a run's device over its last minutes: its name, a sparkline, and the newest value."""
     rows = []
+    samples = _with_cpu_power(samples)
     is_cpu = bool(samples) and samples[-1].get("source") == "cpu"
     for name, words, unit in _TRENDS:
-        if is_cpu and name == "gpu_util":
-            continue  # the same figure as the CPU's
+        if is_cpu and name in ("gpu_util", "cpu_watts"):
+            continue  # the same figure as another one
         known = [sample[name] for sample in samples if sample.get(name) is not None]
         if known:
             top = 100.0 if unit in ("%", "°C") else max(max(known), 1.0)
             rows.append((words, from_zero(known, cells, top), _value(name, known[-1], unit, samples[-1])))
     return rows
+
+
+def _with_cpu_power(samples: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Samples with the mean power of the processors since the one before, where the same trainer took that."""
+    found = list(samples[:1])
+    for before, after in itertools.pairwise(samples):
+        then, now = before.get("cpu_energy_joules"), after.get("cpu_energy_joules")
+        watts = None
+        if then is not None and now is not None and now >= then and after["at"] > before["at"]:
+            watts = (now - then) / (after["at"] - before["at"])
+        found.append({**after, "cpu_watts": watts})
+    return found
 
 
 def from_zero(values: Sequence[float], cells: int, top: float) -> str:

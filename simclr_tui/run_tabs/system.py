@@ -1,11 +1,13 @@
 """What the machine does for a run: its device over the last minutes, every GPU and who is on it, memory, disk, load."""
 
+import textwrap
 import time
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.content import Content
 
+from simclr_tui.energy_words import energy_lines
 from simclr_tui.format import fit, moment
 from simclr_tui.run.ranks import HEADING, RIGHT, RanksLook, look_at_ranks, rank_rows, straggler_words
 from simclr_tui.run.system import SystemLook
@@ -43,6 +45,7 @@ class SystemTab(RunTab):
         listing.border_title = Content.styled("system", "bold")
         width = max(1, listing.content_size.width)
         lines = self._device(look, width) + _ranks(look_at_ranks(look.curves.ranks), width)
+        lines += self._energy(look, width)
         if look.opened.system is None:
             lines.append(Content.styled("asking the machine", MUTED))
         else:
@@ -69,6 +72,13 @@ class SystemTab(RunTab):
         reasons = held_back(samples)
         if reasons:
             lines.append(Content.styled(f"  ▲ clocks held back: {reasons} of the samples", "$warning"))
+        return lines
+
+    def _energy(self, look: RunLook, width: int) -> list[Content]:
+        lines = []
+        for name, words in energy_lines(look.row.run, look.curves.epochs, self.dashboard.settings.price):
+            first, *others = textwrap.wrap(words, max(_NAME, width - _NAME - 2)) or [""]
+            lines += [Content(f"  {name:<{_NAME}}{first}"), *(Content(" " * (_NAME + 2) + one) for one in others)]
         return lines
 
     def move(self, delta: int) -> None:

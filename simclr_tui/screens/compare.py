@@ -111,7 +111,8 @@ class CompareScreen(Screen[None]):
         """Compare anew, since something of the runs has changed."""
         sides = self.sides
         is_read = all(side.drawn.curves.is_read for side in sides)
-        self.comparison = compare(sides, self._board.compared[0]) if len(sides) > 1 and is_read else None
+        price, is_whole = self.dashboard.settings.price, len(sides) > 1 and is_read
+        self.comparison = compare(sides, self._board.compared[0], price=price) if is_whole else None
         left = ("none of these runs is", "only one of these runs is")[len(sides) : len(sides) + 1]
         self._sentence = f"{left[0]} left; {key('esc', 'compare.close')} goes back" if left else "reading the store"
         self._show()

@@ -8,6 +8,7 @@ from simclr_tui.keys import key
 from simclr_tui.launch.draft import Draft
 from simclr_tui.launch.estimate import Known, estimate_words, sweep_words
 from simclr_tui.launch.sweep import MOST_SETTINGS, WITH_COMMAS
+from simclr_tui.price import Price
 from simclr_tui.theme import MUTED
 from trainer.options import describe
 from trainer.presets import load_preset
@@ -57,13 +58,14 @@ def verdict_words(draft: Draft, errors: Mapping[str, str], names: Sequence[str])
     return Content(f"{changed or 'no'} {'setting differs' if changed == 1 else 'settings differ'} from the preset")
 
 
-def cost_words(draft: Draft, known: Known | None, now: float) -> str:
+def cost_words(draft: Draft, known: Known | None, now: float, price: Price | None = None) -> str:
     """What the run, or the sweep, will take.
 
     Args:
         draft: what is edited.
         known: what was measured; None as long as it was not read.
         now: UTC seconds.
+        price: of a kilowatt-hour, if the person has told it.
     """
     if draft.config is None:
         return "what it takes is told once everything is right"
@@ -71,7 +73,6 @@ def cost_words(draft: Draft, known: Known | None, now: float) -> str:
         return "looking at what was measured"
     if draft.lists:
         preset = load_preset(draft.preset)
-        return sweep_words(
-            [known.estimate(preset.config(**one.values)) for one in draft.planned()], now, key=_measures()
-        )
-    return estimate_words(known.estimate(draft.config), now, key=_measures())
+        found = [known.estimate(preset.config(**one.values)) for one in draft.planned()]
+        return sweep_words(found, now, key=_measures(), price=price)
+    return estimate_words(known.estimate(draft.config), now, key=_measures(), price=price)

@@ -262,7 +262,7 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
 
     def show_estimate(self) -> None:
         """Say what it will take, as far as that was measured."""
-        words = cost_words(self.draft, self.dashboard.known, time.time())
+        words = cost_words(self.draft, self.dashboard.known, time.time(), self.dashboard.settings.price)
         self.query_one("#cost", Static).update(Content(words))
 
     async def action_launch(self) -> None:
@@ -296,7 +296,7 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
 
         draft, taken = self.draft, self._taken()
         planned, tag = draft.planned(taken), tag_of(draft.base(taken))
-        words = cost_words(draft, self.dashboard.known, time.time())
+        words = cost_words(draft, self.dashboard.known, time.time(), self.dashboard.settings.price)
 
         def start(is_sure: bool | None) -> None:
             if is_sure:

@@ -28,6 +28,7 @@ NOW = 1_767_638_520.0
 HOST = "gpubox"
 """No machine of these tests: its runs live by their heartbeat."""
 GPU = "NVIDIA H100 80GB HBM3"
+WATTS = 412.0
 PER_EPOCH = 390
 _EVERY = 13
 """Steps from one row to the next: enough to draw, and quick to write."""
@@ -111,10 +112,12 @@ def _train(
         figures = {"loss": floor + 5.7 * math.exp(-epoch / 40), "acc_top1": 0.9, "acc_top5": 0.98, "t_data": 0.0001}
         figures |= {"t_batch": 0.0049, "t_epoch": 2.9, "images_per_second": 34_400.0, "gpu_util": 93.0, "t_idle": 0.05}
         knn = best - 0.45 * math.exp(-epoch / 60) + rng.gauss(0, 0.004)
-        store.put_epoch(run_id, epoch, figures | {"knn_top1": knn if epoch % 5 == 0 else None})
+        used = {"energy_joules": epoch * 2.9 * WATTS, "cpu_energy_joules": epoch * 2.9 * 143.0}
+        store.put_epoch(run_id, epoch, figures | used | {"knn_top1": knn if epoch % 5 == 0 else None})
         if epoch % 5 == 0:
             health = {"rank_z": min(96.0, 4.0 + epoch), "std_z": 0.9, "alignment": 1.5 * math.exp(-epoch / 40)}
             store.put_metrics(run_id, epoch * PER_EPOCH, health)
+    store.update_run(run_id, **used, energy_source="counter")
 
 
 def _new(store: RunStore, config: PretrainConfig, name: str, preset: str = "stl10") -> str:
@@ -196,7 +199,7 @@ def _running(store: RunStore, patch: pytest.MonkeyPatch) -> str:
     rng = random.Random(6)
     for ago in range(600, -1, -2):
         sample = {"run_id": run_id, "at": NOW - ago, "source": "nvml", "gpu_util": 93.0 + rng.gauss(0, 2)}
-        sample |= {"gpu_memory_bytes": 61 << 30, "gpu_memory_total_bytes": 80 << 30, "power_watts": 412.0}
+        sample |= {"gpu_memory_bytes": 61 << 30, "gpu_memory_total_bytes": 80 << 30, "power_watts": WATTS}
         put_sample(store, sample | {"temperature_celsius": 64.0})
     store.update_run(run_id, alive_at=NOW, progress_at=NOW, phase="training")
     write_labels(store, run_id, Labels(tags=("baseline",)))

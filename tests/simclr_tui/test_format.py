@@ -12,6 +12,7 @@ from simclr_tui.format import (
     clock,
     count,
     duration,
+    energy,
     fit,
     moment,
     number,
@@ -72,6 +73,14 @@ def test_ticks_are_short(value: float, text: str) -> None:
 )
 def test_sizes_are_binary(bytes_: int | None, text: str) -> None:
     assert size(bytes_) == text
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [(None, "–"), (0.0, "0 J"), (12.04, "12.0 J"), (720.0, "0.200 Wh"), (3.24e6, "900 Wh"), (7.56e6, "2.10 kWh")],
+)
+def test_energy_is_in_the_unit_that_electricity_is_counted_in(joules: float | None, text: str) -> None:
+    assert energy(joules) == text
 
 
 def test_percent_and_count_say_nothing_where_nothing_is_known() -> None:

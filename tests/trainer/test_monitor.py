@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.test_store import make_run
+from trainer.energy import Used
 from trainer.errors import StoreError
 from trainer.gpu import CpuSampler
 from trainer.monitor import RANKS_EVERY, Monitor
@@ -49,6 +50,50 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(runs: Path, monke
     reader = StoreReader.open(runs)
     assert (reader.run(run_id).alive_at or 0) > 0
     reader.close()
+
+
+class Using(CpuSampler):
+    """One beside processors that take 7 J between two samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = 0
+
+    def sample(self) -> dict[str, object]:
+        self.taken += 1
+        return super().sample()
+
+    def used(self) -> Used:
+        return Used(card_joules=2.0 * self.taken, cpu_joules=7.0 * self.taken)
+
+
+def test_energy_that_could_not_be_written_comes_with_the_next_sample(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.05)
+    store = RunStore.open(runs)
+    run_id = make_run(store)
+    query = "INSERT INTO device_samples (run_id, source, at, energy_joules) VALUES (?, 'nvml', ?, ?)"
+    store.connection.executemany(query, [(run_id, 1.0, 100.0), (run_id, 2.0, 600.0)])  # of a version before
+    store.connection.commit()
+    sampler = Using()
+    refused = "CREATE TRIGGER refuse BEFORE INSERT ON device_samples BEGIN SELECT RAISE(FAIL, 'full'); END"
+    with Monitor(runs, run_id, sampler):
+        wait_for(lambda: store.run(run_id).cpu_energy_joules is not None)
+        store.connection.execute(refused)
+        store.connection.commit()
+        before, known = sampler.taken, store.run(run_id).cpu_energy_joules
+        wait_for(lambda: sampler.taken > before + 3)
+        assert (store.run(run_id).cpu_energy_joules or 0) <= (known or 0) + 7, "one may have been on its way"
+        store.connection.execute("DROP TRIGGER refuse")
+        store.connection.commit()
+        wait_for(lambda: (store.run(run_id).cpu_energy_joules or 0) > (known or 0) + 7)
+    run = store.run(run_id)
+    rows = store.connection.execute("SELECT count(*) FROM device_samples WHERE run_id = ?", (run_id,)).fetchone()[0] - 2
+    store.close()
+    assert rows < sampler.taken, "some were refused"
+    assert run.cpu_energy_joules == pytest.approx(7.0 * sampler.taken)
+    assert run.energy_joules == pytest.approx(500.0 + 2.0 * sampler.taken)
 
 
 def _is_at(store: RunStore, run_id: str, phase: str) -> bool:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tests.simclr_tui.support import add_run
+from trainer.energy import Used
 from trainer.store.runs import RunStore
 from trainer.store.totals import Totals, read_totals
 
@@ -24,21 +25,24 @@ def put(store: RunStore, run_id: str, samples: list[Sample]) -> None:
 
 def slow_energy(samples: list[Sample]) -> float | None:
     """Sums the differences one by one."""
+    told = [one for one in samples if one[1] is not None]
     used = [
-        b[1] - a[1]
-        for a, b in pairwise(samples)
-        if a[1] is not None and b[1] is not None and b[1] >= a[1] and b[0] - a[0] <= 60
+        (b[1] or 0.0) - (a[1] or 0.0)
+        for a, b in pairwise(told)
+        if (b[1] or 0.0) >= (a[1] or 0.0)
+        and b[0] - a[0] <= 60
+        and (b[1] or 0.0) - (a[1] or 0.0) <= 3000 * (b[0] - a[0])
     ]
     return sum(used) if used else None
 
 
 def made(rng: random.Random, count: int, begin: float = 1000.0) -> list[Sample]:
-    """Samples a second apart, with pauses, a counter that begins anew, and figures that are missing."""
+    """Samples a second apart, with pauses, a counter that begins anew or is another's, and figures that are missing."""
     at, counter = begin, 5000.0
     found: list[Sample] = []
     for _ in range(count):
         at += rng.choice([1.0, 1.0, 1.0, 1.0, 500.0])
-        counter = rng.choice([counter + 300, counter + 300, counter + 300, 0.0])
+        counter = rng.choice([counter + 300, counter + 300, counter + 300, 0.0, counter + 5e6])
         found.append(
             (
                 at,
@@ -66,6 +70,18 @@ def test_energy_and_peaks_are_those_of_a_slow_reference_however_often_they_are_r
         assert known.energy_joules == pytest.approx(slow_energy(done))
         assert known.device_memory_bytes == max((one[2] for one in done if one[2] is not None), default=None)
         assert known.process_memory_bytes == max(one[3] or 0 for one in done)
+
+
+def test_what_the_runs_row_has_is_not_added_up_again(store: RunStore) -> None:
+    run_id = add_run(store, "counted")
+    put(store, run_id, [(1.0, 100.0, 1, 1), (2.0, 400.0, 1, 1)])
+    old = read_totals(store, run_id)
+    assert (old.energy_joules, old.cpu_energy_joules) == (300, None)
+    store.begin_energy(run_id)
+    store.beat(run_id, {"source": "nvml"}, Used(card_joules=50.0, cpu_joules=7.0))
+    for known in (None, old):
+        found = read_totals(store, run_id, known)
+        assert (found.energy_joules, found.cpu_energy_joules) == (350, 7)
 
 
 def test_what_others_took_while_the_run_was_paused_is_not_counted(store: RunStore) -> None:

@@ -42,6 +42,7 @@ def _machine(path: Path) -> list[Callable[[], _Finding]]:
         machine.python_version,
         machine.torch_version,
         machine.gpus,
+        machine.energy,
         machine.processors,
         machine.memory,
         machine.shared_memory,

@@ -16,6 +16,7 @@ from typing import Any
 
 from trainer.addresses import UNTOLD, read_notify, trouble
 from trainer.doctor.check import Check, listed, plural
+from trainer.rapl import NotMeasuredError, zones
 from trainer.room import size
 
 OLDEST_PYTHON = (3, 11)
@@ -91,7 +92,22 @@ def _gpus(nvml: Any) -> Iterator[Check]:
         handle = nvml.nvmlDeviceGetHandleByIndex(number)
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         about = f"{nvml.nvmlDeviceGetName(handle)}, {size(memory.free)} of {size(memory.total)} free"
+        about += f", energy {_energy_of(nvml, handle)}"
         yield _neighbours(f"GPU {number}", f"{about}, driver {driver}", _processes_on(nvml, handle))
+
+
+def _energy_of(nvml: Any, handle: Any) -> str:
+    """How the energy of a GPU becomes known."""
+    for name, words in (
+        ("nvmlDeviceGetTotalEnergyConsumption", "by its counter"),
+        ("nvmlDeviceGetPowerUsage", "estimated from its power, since it has no counter"),
+    ):
+        try:
+            getattr(nvml, name)(handle)
+        except nvml.NVMLError:
+            continue
+        return words
+    return "not measured, since it tells neither energy nor power"
 
 
 def _processes_on(nvml: Any, handle: Any) -> list[tuple[int, int | None]]:
@@ -128,6 +144,15 @@ def _owner(pid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"user {uid}"
+
+
+def energy(powercap: Path | None = None) -> Check:
+    """Whether the energy of the processors is measured; that of a GPU is said with the GPU."""
+    try:
+        found = zones(powercap)
+    except NotMeasuredError as error:
+        return Check("energy", "ok", f"that of the processors is not measured: {error.reason}", error.remedy)
+    return Check("energy", "ok", f"that of the processors is measured ({listed(zone.name for zone in found)})")
 
 
 def shared_memory(path: Path = Path("/dev/shm")) -> Check:

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.augment import NORMALISATIONS
 from trainer.config import TIMM, PretrainConfig
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH
 from trainer.options import show
 from trainer.store.records import Evaluation, Run
 
@@ -103,6 +104,7 @@ def _figures(card: Card) -> Iterator[str]:
         value = next((row[name] for row in before if row[name] is not None), None)
         if value is not None:
             yield f"- {words}, newest by epoch {card.epoch}: {value:.4g}"
+    yield from _energy(card)
     rows = [one for one in card.evaluations if one.step == card.step and one.top1 is not None]
     if rows:
         yield from ("", "| data | protocol | features | labels per class | top-1 |", "|---|---|---|---|---|")
@@ -113,6 +115,16 @@ def _figures(card: Card) -> Iterator[str]:
     else:
         yield "- no evaluation of this step; accuracies of a classifier on h are not known"
     yield ""
+
+
+def _energy(card: Card) -> Iterator[str]:
+    """What was used until the end of the newest epoch that this checkpoint has."""
+    row: Mapping[str, Any] = next((row for row in reversed(card.epochs) if row["epoch"] <= card.epoch), {})
+    how = "estimated from its power" if card.run.energy_source == "power" else "by its own counter"
+    for name, words in ((CARD, f"the GPU, {how}"), (CPU, "the machine's processors and their memory (RAPL)")):
+        if row.get(name) is not None:
+            kwh = row[name] / JOULES_PER_KWH
+            yield f"- energy by epoch {row['epoch']}: {kwh:.3g} kWh of {words}, with whatever else ran there"
 
 
 def _recipe(card: Card) -> Iterator[str]:

@@ -26,7 +26,7 @@ from trainer.store.hiding import without_pandas
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0

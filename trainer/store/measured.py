@@ -1,5 +1,7 @@
 """What was measured of a run, in a few rows: how long its newest epochs took, and the memory that it had."""
 
+from typing import Any
+
 from trainer.store.reader import StoreReader
 
 _SAMPLES = 300
@@ -13,6 +15,11 @@ def epoch_seconds(reader: StoreReader, run_id: str, *, limit: int) -> list[tuple
         (run_id, limit),
     )
     return [(row["epoch"], row["t_epoch"]) for row in reversed(rows)]
+
+
+def epochs_with_energy(reader: StoreReader, run_id: str, *, limit: int) -> list[dict[str, Any]]:
+    """The newest rows of `epochs`, the oldest first; of a store of a version before without energy. Reads only."""
+    return reader._figures("SELECT * FROM epochs WHERE run_id = ? ORDER BY epoch DESC LIMIT ?", (run_id, limit))[::-1]
 
 
 def memory_bytes(reader: StoreReader, run_id: str, *, of_gpu: bool) -> int | None:

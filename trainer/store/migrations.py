@@ -226,3 +226,16 @@ def m006_samples_of_ranks(db: Database) -> None:
     sample |= {"throttle_reasons": str, "cpu_percent": float, "t_step": float, "t_collective": float}
     _table(db, "rank_samples", sample, pk="id").create_index(["run_id", "at"])
     db.execute("PRAGMA user_version = 6")
+
+
+@migrations()
+def m007_energy(db: Database) -> None:
+    """What the card and the processors took for a run, as of now and as of the end of each epoch."""
+    for name in ("runs", "epochs", "device_samples"):
+        table: Any = db[name]
+        if name != "device_samples":
+            table.add_column("energy_joules", float)
+        table.add_column("cpu_energy_joules", float)
+    runs: Any = db["runs"]
+    runs.add_column("energy_source", str)
+    db.execute("PRAGMA user_version = 7")

@@ -4,7 +4,7 @@ from typing import Any
 
 from trainer.store.reader import StoreReader
 
-_WITH_RANKS = 5
+_WITH_RANKS = 6
 
 
 def rank_samples(reader: StoreReader, run_id: str, *, seconds: float) -> list[dict[str, Any]]:

@@ -136,6 +136,12 @@ class Run(Record):
     """Name of the user who last started its trainer."""
     runner_uid: int | None = None
     """Number of that user on `host`."""
+    energy_joules: float | None = None
+    """What its card took while a trainer of it lived, whoever used it; None where the card does not tell."""
+    cpu_energy_joules: float | None = None
+    """The same of the machine's processors and their memory."""
+    energy_source: str | None = None
+    """How the card's was measured: by its `counter`, or at least in part as the sum of its `power`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from trainer.energy import NOTHING, Used
 from trainer.paths import make_runs_dir, new_run_id, run_dir, store_file
 from trainer.process import made_by_me
 from trainer.sharing import make_folder
 from trainer.store.connect import connect_writer, immediate
+from trainer.store.energy import add_energy, energy_so_far, sampled_joules
 from trainer.store.guard import WriteGuard
 from trainer.store.reader import StoreReader
 from trainer.store.records import COMMANDS, LIFECYCLE, PIN_CHECKPOINT, StepRow
@@ -156,8 +158,13 @@ class RunStore(StoreReader):
             connection.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*columns.values(), run_id))
 
     def put_epoch(self, run_id: str, epoch: int, values: dict[str, Any]) -> None:
-        """Write the row of an epoch; after a resume it replaces one that was written before. Commits."""
-        self._put("epochs", {"run_id": run_id, "epoch": epoch, "at": time.time(), **values})
+        """Write the row of an epoch; after a resume it replaces one that was written before. Commits.
+
+        Beside the values it has the energy that the run had taken by then.
+        """
+        with self._write() as connection:
+            used = energy_so_far(connection, run_id)
+            _insert(connection, "epochs", {"run_id": run_id, "epoch": epoch, "at": time.time(), **used, **values})
 
     def put_anatomy(self, run_id: str, epoch: int, rows: Iterable[dict[str, Any]]) -> None:
         """Write the parts of an epoch in the place of those that were there. Commits.
@@ -230,11 +237,26 @@ class RunStore(StoreReader):
         with self._write() as connection:
             connection.execute("DELETE FROM checkpoints WHERE run_id = ? AND step = ?", (run_id, step))
 
-    def beat(self, run_id: str, sample: dict[str, Any]) -> None:
-        """Note that the run's process lives, with a sample of its device. Commits."""
+    def begin_energy(self, run_id: str) -> None:
+        """Begin a run's sum of energy with what its samples tell, where a version before left no sum. Commits."""
+        query = "SELECT 1 FROM runs WHERE id = ? AND energy_joules IS NULL"
+        joules = sampled_joules(self, run_id) if self._rows(query, (run_id,)) else None
+        if joules is not None:
+            with self._write() as connection:
+                add_energy(connection, run_id, Used(card_joules=joules))
+
+    def beat(self, run_id: str, sample: dict[str, Any], used: Used = NOTHING) -> None:
+        """Note that the run's process lives, with a sample of its device and what was used since the last one. Commits.
+
+        Args:
+            run_id: the run.
+            sample: columns of `device_samples`.
+            used: energy that is added to the run's.
+        """
         now = time.time()
         with self._write() as connection:
             connection.execute("UPDATE runs SET alive_at = ? WHERE id = ?", (now, run_id))
+            add_energy(connection, run_id, used)
             _insert(connection, "device_samples", {"run_id": run_id, "at": now, **sample})
 
     def put_rank_samples(self, run_id: str, rows: Sequence[dict[str, Any]]) -> None:

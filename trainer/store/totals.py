@@ -4,20 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trainer.store.energy import sampled_joules
 from trainer.store.reader import StoreReader
 
-_LONGEST_GAP_SECONDS = 60.0
-"""Between samples that lie further apart no trainer ran, and the card may have worked for others."""
+_WITH_ENERGY = 7
+"""The schema version that brought the sums of a run."""
 
 _QUERY = """
-    SELECT count(*) AS samples, max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
-      max(process_memory_bytes) AS process_memory_bytes,
-      sum(CASE WHEN used >= 0 AND gap <= ? THEN used END) AS energy_joules
-    FROM (
-      SELECT at, gpu_memory_bytes, process_memory_bytes,
-        energy_joules - lag(energy_joules) OVER (ORDER BY at, id) AS used, at - lag(at) OVER (ORDER BY at, id) AS gap
-      FROM device_samples WHERE run_id = ? AND at >= ?
-    )
+    SELECT max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
+      max(process_memory_bytes) AS process_memory_bytes
+    FROM device_samples WHERE run_id = ? AND at >= ?
 """
 
 _RANKS_QUERY = """
@@ -33,7 +29,9 @@ _RANKS_QUERY = """
 """
 """The cards of the other ranks; that of the first one is in `device_samples`."""
 
-_WITH_RANKS = 5
+_WITH_RANKS = 6
+_LONGEST_GAP_SECONDS = 60.0
+"""Between samples that lie further apart no trainer ran, and the card may have worked for others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +39,9 @@ class Totals:
     """Sums and peaks over a run's samples; None where nothing of the kind was sampled."""
 
     energy_joules: float | None = None
-    """What the card took while a trainer of the run lived; of several ranks all their cards."""
+    """What the card took while a trainer of the run lived, whoever used it; of several ranks all their cards."""
+    cpu_energy_joules: float | None = None
+    """The same of the machine's processors and their memory."""
     device_memory_bytes: int | None = None
     """The most that was in use on the card, by whomever."""
     process_memory_bytes: int | None = None
@@ -52,17 +52,27 @@ class Totals:
     """When the newest sample that is counted was taken."""
     ranks_last_at: float = 0.0
     """When the newest one of other ranks was."""
+    card_joules: float | None = None
+    """Of the energy, that of the first rank's card."""
+    ranks_joules: float | None = None
+    """Of the energy, that of the other ranks' cards."""
 
 
 def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -> Totals:
     """The totals of a run; with what was known before, only newer samples are read. Reads only."""
     before = known or Totals()
-    # From the last counted sample on, so that what was used since then is counted too.
-    row: dict[str, Any] = reader._figures(_QUERY, (_LONGEST_GAP_SECONDS, run_id, before.last_at))[0]
+    row: dict[str, Any] = reader._figures(_QUERY, (run_id, before.last_at))[0]
     others = _of_ranks(reader, run_id, before.ranks_last_at)
+    stored, cpu = _energy(reader, run_id)
+    is_new = row["last_at"] is not None and row["last_at"] > before.last_at
+    card = stored if stored is not None else sampled_joules(reader, run_id) if is_new else before.card_joules
+    of_others = _sum(before.ranks_joules, others.get("energy_joules"))
     return replace(
         before,
-        energy_joules=_sum(_sum(before.energy_joules, row["energy_joules"]), others.get("energy_joules")),
+        energy_joules=_sum(card, of_others),
+        card_joules=card,
+        ranks_joules=of_others,
+        cpu_energy_joules=cpu,
         device_memory_bytes=_peak(
             (before.device_memory_bytes, row["device_memory_bytes"], others.get("device_memory_bytes"))
         ),
@@ -86,6 +96,14 @@ def _began_at(reader: StoreReader, run_id: str) -> float | None:
     query = "SELECT min(at) AS at FROM events WHERE run_id = ? AND kind = 'started'"
     found: float | None = reader._figures(query, (run_id,))[0]["at"]
     return found
+
+
+def _energy(reader: StoreReader, run_id: str) -> tuple[float | None, float | None]:
+    """Of the card and of the processors, as the run's row has them; a store of a version before has no such columns."""
+    if reader.schema_version() < _WITH_ENERGY:
+        return None, None
+    rows = reader._figures("SELECT energy_joules, cpu_energy_joules FROM runs WHERE id = ?", (run_id,))
+    return (rows[0]["energy_joules"], rows[0]["cpu_energy_joules"]) if rows else (None, None)
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -129,6 +129,16 @@ def test_the_device_chart_is_labelled_by_what_was_sampled(drawn: dict[str, Drawn
     assert len(device_panel([one], VIEW).lines[0].samples) == 1
     gpu = Drawn(one.row, replace(one.curves, device=({"at": 1.0, "source": "nvml", "gpu_util": 9.0},)))
     assert device_panel([gpu], VIEW).title == "GPU utilisation, %"
+    assert device_panel([gpu], VIEW).legend == [], "nothing is said of energy that is not measured"
+
+
+def test_the_device_chart_names_what_it_takes_and_has_taken(drawn: dict[str, Drawn]) -> None:
+    samples = ({"at": 1.0, "source": "nvml", "gpu_util": 9.0, "power_watts": 411.6},)
+    row = replace(drawn["done"].row, run=replace(drawn["done"].row.run, energy_joules=7200.0))
+    live = Drawn(replace(row, state="running"), replace(drawn["done"].curves, device=samples))
+    assert device_panel([live], VIEW).legend == [("412 W", ""), ("2.00 Wh", "")]
+    over = Drawn(replace(row, state="finished"), live.curves)
+    assert device_panel([over], VIEW).legend == [("2.00 Wh", "")], "of what is over no power is that of now"
 
 
 def test_a_resumed_run_is_marked_where_it_went_on(drawn: dict[str, Drawn]) -> None:

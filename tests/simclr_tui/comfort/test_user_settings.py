@@ -1,6 +1,7 @@
 """The settings file: what it says, every way of it being wrong, and the schema that editors check it with."""
 
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ import pytest
 from simclr_tui.__main__ import main
 from simclr_tui.comfort.keymap import all_bindings, checked
 from simclr_tui.comfort.settings_page import schema, template
-from simclr_tui.comfort.user_settings import NOTICE_KINDS, SettingsFileError, UserSettings, read_settings, settings_file
+from simclr_tui.comfort.user_settings import (
+    NOTICE_KINDS,
+    SettingsFileError,
+    UserSettings,
+    read_price,
+    read_settings,
+    settings_file,
+)
+from simclr_tui.price import Price
 
 EVERYTHING = """
 theme = "simclr-light"
 poll_seconds = 2
 graphics = "sixel"
+price_per_kwh = 0.31
+currency = "EUR"
 [notices]
 bell = false
 on = ["failed", "warning"]
@@ -41,8 +52,25 @@ def test_everything_that_a_file_says_is_taken(file: Path) -> None:
     file.write_text(EVERYTHING)
     found = read_settings()
     assert (found.theme, found.poll_seconds, found.graphics) == ("simclr-light", 2.0, "sixel")
+    assert found.price == read_price() == Price(0.31, "EUR")
     assert (found.notices.bell, found.notices.desktop, found.notices.on) == (False, True, ("failed", "warning"))
     assert checked(found.keys) == {"run.pause": "P", "marked.pause": "ctrl+x,f4"}
+
+
+def test_of_a_price_nothing_is_known_until_it_is_told(file: Path) -> None:
+    assert (UserSettings().price, read_price()) == (None, None)
+    file.write_text('currency = "EUR"')
+    assert read_price() is None
+    file.write_text("price_per_kwh = 3")
+    assert read_price() == Price(3.0)
+
+
+def test_a_command_that_asks_for_the_price_judges_nothing_else(file: Path) -> None:
+    file.write_text('theme = "none such"\nprice_per_kwh = 0.2')
+    assert read_price() == Price(0.2)
+    file.write_text("price_per_kwh = -1")
+    with pytest.raises(SettingsFileError, match="price_per_kwh: it has to be a number"):
+        read_price()
 
 
 WRONG = {
@@ -54,6 +82,12 @@ WRONG = {
     'poll_seconds = "1"': ("poll_seconds", "from 0.1 to 60"),
     'graphics = "kity"': ("graphics", "do you mean kitty?"),
     "graphics = 1": ("graphics", "1 (int) is none of auto, kitty, sixel, blocks"),
+    "price_per_kwh = -0.1": ("price_per_kwh", "a number from 0 to 1,000,000, of your currency for a kilowatt-hour"),
+    'price_per_kwh = "0.30"': ("price_per_kwh", "a number from 0"),
+    "price_per_kwh = true": ("price_per_kwh", "a number from 0"),
+    "price_per_kwh = nan": ("price_per_kwh", "a number from 0"),
+    "currency = 3": ("currency", 'a word of at most 8 letters, as in "EUR"'),
+    'currency = "euros, each"': ("currency", "at most 8 letters"),
     "notices = true": ("notices", "begun by a line [notices]"),
     "[notices]\nbell = 1": ("notices.bell", "true or false"),
     '[notices]\nbel = "yes"': ("notices.bel", "do you mean bell?"),
@@ -113,7 +147,7 @@ def test_a_character_is_the_key_that_textual_calls_by_a_name() -> None:
 def agrees(value: Any, rule: dict[str, Any]) -> bool:
     """Whether a value agrees with a JSON Schema, of which only what ours uses is known."""
     known = {"$schema", "title", "description", "default", "type", "additionalProperties", "properties", "enum"}
-    assert set(rule) <= known | {"minimum", "maximum", "items", "minItems", "minLength", "oneOf"}, rule
+    assert set(rule) <= known | {"minimum", "maximum", "items", "minItems", "minLength", "oneOf", "maxLength"}, rule
     kinds: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float)}
     if "type" in rule and not isinstance(value, kinds[rule["type"]]):
         return False
@@ -127,7 +161,7 @@ def agrees(value: Any, rule: dict[str, Any]) -> bool:
         return all(name in rule["properties"] and agrees(one, rule["properties"][name]) for name, one in value.items())
     if isinstance(value, list):
         return len(value) >= rule.get("minItems", 0) and all(agrees(one, rule["items"]) for one in value)
-    return not isinstance(value, str) or len(value) >= rule.get("minLength", 0)
+    return not isinstance(value, str) or rule.get("minLength", 0) <= len(value) <= rule.get("maxLength", math.inf)
 
 
 # What a schema can't know: which keys go together, and how keys are called.

@@ -1,11 +1,14 @@
 """What a comparison says of hand-made runs: settings, results, the last common epoch, speed, cost, evaluations."""
 
+from typing import Any
+
 import pytest
 
 from simclr_tui.charts.drawn import Stretch
 from simclr_tui.compare.build import compare
 from simclr_tui.compare.side import Side, refusal
 from simclr_tui.model import Curves, RunRow
+from simclr_tui.price import Price
 from tests.simclr_tui.compare_runs import (
     BATCH,
     PER_EPOCH,
@@ -221,6 +224,33 @@ def test_cost_is_what_was_stored_and_a_dash_where_nothing_was() -> None:
     assert words(line_named(comparison, "cost", "checkpoints on disk")) == ["6 MiB", "–"]
     assert words(line_named(comparison, "cost", "peak memory, card")) == ["4 GiB", "–"]
     assert not any(line.name == "peak memory, process" for line in comparison.groups[-1].lines)
+
+
+def test_energy_is_that_of_the_card_the_processors_and_1000_images_and_money_only_with_a_price() -> None:
+    epochs = [row | {"energy_joules": 3.6e6 + 7200.0 * row["epoch"]} for row in epoch_rows(6)]
+    card: dict[str, Any] = {
+        "energy_joules": 9e6,
+        "cpu_energy_joules": 1.8e6,
+        "energy_source": "power",
+        "device": "H100",
+    }
+    a = make_side("a", step=100, epochs=epochs, totals=Totals(energy_joules=9e6), **card)
+    b = make_side("b", step=100, device="H100", totals=Totals(energy_joules=4.5e6), energy_joules=4.5e6)
+    comparison = compare([a, b], price=Price(0.4, "EUR"))
+    line = line_named(comparison, "cost", "energy, card")
+    assert words(line) == ["2.50 kWh", "1.25 kWh ★ −50 %"]
+    assert line.note == "estimated from power"
+    assert words(line_named(comparison, "cost", "energy, CPU")) == ["500 Wh", "–"]
+    assert words(line_named(comparison, "cost", "energy for 1,000 images")) == [
+        f"{2 / (PER_EPOCH * 64) * 1000:.2f} Wh",
+        "–",
+    ]
+    assert words(line_named(comparison, "cost", "electricity")) == ["1.20 EUR", "0.50 EUR ★ −58 %"]
+    assert not any(line.name == "electricity" for line in compare([a, b]).groups[-1].lines)
+    sides = [make_side("c", step=100), make_side("d", step=100)]
+    names = [line.name for line in compare(sides, price=Price(0.4)).groups[-1].lines]
+    assert "energy, card" in names, "it is said to be unknown once"
+    assert not {"energy, CPU", "energy for 1,000 images", "electricity"} & set(names)
 
 
 def test_less_time_after_fewer_steps_is_no_better() -> None:

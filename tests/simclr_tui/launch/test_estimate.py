@@ -18,6 +18,7 @@ from simclr_tui.launch.estimate import (
     sweep_words,
 )
 from simclr_tui.launch.estimate_reader import read_known
+from simclr_tui.price import Price
 from tests.simclr_tui.support import EPOCHS, STEPS_PER_EPOCH, add_run
 from trainer.config import PretrainConfig
 from trainer.devices import Gpu
@@ -49,6 +50,38 @@ def test_the_time_is_the_median_of_the_epochs_that_were_measured_with_their_rang
     assert "ends about" in words
     assert "memory 1 GiB, 4 GiB free now" in words
     assert "ends about" not in estimate_words(found, NOW, key=KEY, in_line=True)
+
+
+def test_energy_is_the_median_of_those_runs_of_which_it_was_measured() -> None:
+    def one(name: str, card: float | None, cpu: float | None) -> Measured:
+        return dataclasses.replace(measured(name, [10.0]), card_joules=card, cpu_joules=cpu)
+
+    found = Known([one("a", 7200.0, None), one("b", None, None), one("c", 14_400.0, None)], MACHINE).estimate(CONFIG)
+    assert found is not None
+    assert (found.card_joules, found.cpu_joules) == (10_800.0, None)
+    assert found.to_json()["card_joules"] == 10_800.0 * CONFIG.epochs
+    words = estimate_words(found, NOW, key=KEY)
+    assert words.endswith(f" · {3 * CONFIG.epochs:.1f} Wh by the card")
+    priced = estimate_words(found, NOW, key=KEY, price=Price(250.0, "EUR"))
+    assert priced == f"{words} · {0.75 * CONFIG.epochs:.2f} EUR"
+    two = sweep_words([found, dataclasses.replace(found, cpu_joules=1.0), None], NOW, key=KEY, price=Price(250.0))
+    assert two.endswith(f" · {6 * CONFIG.epochs:.1f} Wh by the card · {1.5 * CONFIG.epochs:.2f}"), "CPU not of both"
+    nothing = Known([measured("a", [10.0])], MACHINE).estimate(CONFIG)
+    assert nothing is not None
+    assert "Wh" not in estimate_words(nothing, NOW, key=KEY)
+    assert nothing.to_json()["card_joules"] is None
+
+
+def test_energy_is_read_from_the_epochs_of_runs(store: RunStore, runs: Path) -> None:
+    run_id = add_run(store, "measured", steps=3 * STEPS_PER_EPOCH)
+    for epoch, row in enumerate(store.epochs(run_id), start=1):
+        values = {name: value for name, value in row.items() if name not in ("run_id", "epoch")}
+        store.put_epoch(run_id, epoch, values | {"cpu_energy_joules": 5000.0 + 60.0 * epoch})
+    store.update_run(run_id, epoch=3)
+    reader = StoreReader.open(runs)
+    (one,) = read_known(reader).measured
+    reader.close()
+    assert (one.card_joules, one.cpu_joules) == (None, 60.0)
 
 
 def test_other_epochs_only_scale_it() -> None:

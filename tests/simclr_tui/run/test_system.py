@@ -161,6 +161,13 @@ def test_without_nvml_there_is_no_gpu_and_nothing_fails(runs: Path) -> None:
     assert look.host.name == os.uname().nodename
 
 
+def test_the_processors_power_beside_a_card_is_what_their_energy_advanced_by() -> None:
+    joules = [(0.0, 10.0), (1.0, 60.0), (3.0, 260.0), (4.0, 0.0), (5.0, None), (6.0, 70.0), (7.0, 270.0)]
+    samples = [{"source": "nvml", "at": at, "cpu_energy_joules": value} for at, value in joules]
+    assert trends(samples, 3) == [("CPU power", "▃▅█", "200 W")], "of the second trainer from its second sample on"
+    assert trends([sample | {"source": "cpu"} for sample in samples], 3) == [], "that has its own power"
+
+
 def test_trends_are_drawn_from_zero_and_reasons_counted() -> None:
     samples = [
         {"source": "nvml", "gpu_util": 0.0, "power_watts": 100.0, "throttle_reasons": ""},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.trainer.powercap import SERVER, Powercap
 from trainer.addresses import notify_file
 from trainer.doctor import machine
 from trainer.doctor.check import Check
@@ -31,6 +32,18 @@ def test_this_machine_is_looked_at_without_an_exception() -> None:
     checks = [machine.processors(), machine.memory(), machine.shared_memory(), machine.open_files()]
     assert all(check.seen for check in checks)
     assert list(machine.gpus())
+
+
+def test_whether_the_processors_energy_is_measured_is_told_with_the_reason(tmp_path: Path) -> None:
+    check = machine.energy(tmp_path)
+    assert (check.level, check.remedy) == ("ok", "")
+    assert f"not measured: {tmp_path} has no intel-rapl zone" in check.seen
+    folder = Powercap(tmp_path, SERVER)
+    check = machine.energy(tmp_path)
+    assert check.seen == "that of the processors is measured (package-0, dram, package-1, dram)"
+    folder.file("intel-rapl:1").write_text("")
+    check = machine.energy(tmp_path)
+    assert "intel-rapl:1/energy_uj can't be read" in check.seen
 
 
 def test_a_clock_before_the_newest_event_is_bad() -> None:
@@ -109,6 +122,14 @@ class Nvml:
     def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
         return "NVIDIA Titan RTX"
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
+        if handle:
+            raise OSError("Not Supported")
+        return 1
+
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
+        return 1
+
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:  # noqa: N802
         mine = SimpleNamespace(pid=os.getpid(), usedGpuMemory=1 << 30)
         theirs = SimpleNamespace(pid=2**22 + 1, usedGpuMemory=3 << 30)
@@ -117,7 +138,11 @@ class Nvml:
 
 def test_other_peoples_processes_on_a_gpu_are_told_and_ones_own_are_not() -> None:
     first, second = (check for check in machine._gpus(Nvml()) if check.name.startswith("GPU"))
-    assert (first.level, first.seen) == ("ok", "NVIDIA Titan RTX, 20 GiB of 24 GiB free, driver 570.1")
+    assert (first.level, first.seen) == (
+        "ok",
+        "NVIDIA Titan RTX, 20 GiB of 24 GiB free, energy by its counter, driver 570.1",
+    )
+    assert "energy estimated from its power, since it has no counter" in second.seen
     assert second.level == "warn"
     assert "somebody outside this container with 3 GiB" in second.seen
 

@@ -134,6 +134,21 @@ def test_the_card_says_what_it_is(store: RunStore, tmp_path: Path) -> None:
     assert str(tmp_path) not in card, "where it was trained is nobody's business"
 
 
+def test_the_card_says_what_energy_it_took_only_where_that_was_measured(store: RunStore, tmp_path: Path) -> None:
+    run_id, _ = trained(store, backbone="resnet-narrow")
+    write_encoder(store, store.run(run_id), tmp_path / "none")
+    assert "energy" not in (tmp_path / "none" / "README.md").read_text()
+    row = store.epochs(run_id)[0] | {"energy_joules": 7.2e6, "cpu_energy_joules": 1.8e6}
+    del row["run_id"], row["epoch"]
+    store.put_epoch(run_id, 1, row)
+    store.put_epoch(run_id, 2, row | {"energy_joules": 9e9})  # after this checkpoint
+    store.update_run(run_id, energy_source="power")
+    write_encoder(store, store.run(run_id), tmp_path / "some")
+    card = (tmp_path / "some" / "README.md").read_text()
+    assert "- energy by epoch 1: 2 kWh of the GPU, estimated from its power, with whatever else ran there" in card
+    assert "- energy by epoch 1: 0.5 kWh of the machine's processors and their memory (RAPL)" in card
+
+
 def test_a_damaged_checkpoint_is_refused_by_name_and_passed_over_else(store: RunStore, tmp_path: Path) -> None:
     run_id, _ = trained(store, steps=(4, 8), backbone="resnet-narrow")
     weights = next(checkpoint_dir(store.runs_path, run_id).glob("step-8-*.pt"))

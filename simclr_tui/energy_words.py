@@ -1,0 +1,104 @@
+"""The energy of a run in words: of its card and the machine's processors, of an epoch, by its end, its price. Pure.
+
+Card and processors are never one figure, since they are not of one thing: the first is of the GPU that the run trains
+on, the second of the whole machine. A price is of both together.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from simclr_tui.format import energy, number
+from simclr_tui.price import Price
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, Energy, energy_of
+from trainer.store.records import Run
+
+NOT_MEASURED = "not measured; `simclr-tui doctor` says why"
+_NAMES = {CARD: "energy, card", CPU: "energy, CPU"}
+
+
+def energy_lines(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | None) -> list[tuple[str, str]]:
+    """Names with words for whoever asks about one run; nothing of one that has not trained.
+
+    Args:
+        run: the run.
+        rows: of its `epochs`, in order, the newest at least.
+        price: of a kilowatt-hour, if the person has told it.
+    """
+    if run.step is None and run.energy_joules is None and run.cpu_energy_joules is None:
+        return []
+    found = {name: energy_of(run, rows, name) for name in ((CPU,) if is_on_cpu(run) else (CARD, CPU))}
+    lines = [(_NAMES[name], _words(one, run if name == CARD else None)) for name, one in found.items()]
+    bill = _bill(list(found.values()), price)
+    return [*lines, ("electricity", bill)] if bill else lines
+
+
+def is_on_cpu(run: Run) -> bool:
+    """Whether a run trains on the processors, so that there is no card to speak of."""
+    return run.energy_joules is None and (run.device or "").startswith("CPU")
+
+
+def _words(found: Energy, card_of: Run | None) -> str:
+    if found.so_far is None:
+        return NOT_MEASURED
+    is_over = found.at_end is not None and found.at_end <= found.so_far
+    words = [energy(found.so_far) + ("" if is_over else " so far")]
+    words += [f"{energy(found.epoch)} an epoch"] if found.epoch is not None else []
+    words += [f"about {energy(found.at_end)} by its end"] if found.at_end is not None and not is_over else []
+    words += ["estimated from its power"] if found.is_estimated else []
+    ranks = ranks_of(card_of) if card_of is not None else 1
+    words += [f"the first of {ranks} cards alone"] if ranks > 1 else []
+    return ", ".join(words)
+
+
+def _bill(found: Sequence[Energy], price: Price | None) -> str:
+    known = [one for one in found if one.so_far is not None]
+    if price is None or not known:
+        return ""
+    so_far, at_end = sum(one.so_far or 0.0 for one in known), bill_at_end(known)
+    is_over = at_end is not None and at_end <= so_far
+    words = [price.show(price.of(so_far)) + ("" if is_over else " so far")]
+    if at_end is not None and not is_over:
+        words.append(f"about {price.show(price.of(at_end))} by its end")
+    return ", ".join([*words, f"at {price.words}"])
+
+
+def bill_at_end(found: Sequence[Energy]) -> float | None:
+    """Joules of everything that is measured by the end of the run; None where any of that is not known."""
+    ends = [one.at_end for one in found if one.so_far is not None and one.at_end is not None]
+    return sum(ends) if ends and len(ends) == sum(one.so_far is not None for one in found) else None
+
+
+def ranks_of(run: Run) -> int:
+    """On how many devices a run trains."""
+    try:
+        ranks = json.loads(run.fingerprint or "{}").get("ranks", 1)
+    except (ValueError, AttributeError):
+        return 1
+    return ranks if isinstance(ranks, int) else 1
+
+
+def energy_document(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | None) -> dict[str, Any]:
+    """The same for scripts, in joules; null is not measured, or not known yet."""
+    found = {"card": energy_of(run, rows, CARD), "cpu": energy_of(run, rows, CPU)}
+    document: dict[str, Any] = {name: asdict(one) for name, one in found.items()}
+    known = [one.so_far for one in found.values() if one.so_far is not None]
+    at_end = bill_at_end(list(found.values()))
+    document["price"] = None if price is None else {"per_kwh": price.per_kwh, "currency": price.currency}
+    document["cost"] = price.of(sum(known)) if price is not None and known else None
+    document["cost_at_end"] = price.of(at_end) if price is not None and at_end is not None else None
+    return document
+
+
+def device_words(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
+    """What the device of a run took of what it will take, for a narrow place; nothing where that is not measured."""
+    found = energy_of(run, rows, CPU if is_on_cpu(run) else CARD)
+    if found.so_far is None:
+        return ""
+    about = "≈ " if found.is_estimated else ""
+    if found.at_end is None or found.at_end <= found.so_far:
+        return about + energy(found.so_far)
+    end = energy(found.at_end)
+    unit = {"kWh": JOULES_PER_KWH, "Wh": 3600.0, "J": 1.0}[end.split()[-1]]
+    return f"{about}{number(found.so_far / unit)} of ≈ {end}"
