@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from simclr_tui.commands.anatomy import NEWEST
@@ -24,6 +23,7 @@ from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
 from trainer.supervise import restart_count
+from trainer.versions import add_version
 
 WAIT_SECONDS = 600.0
 """How long pause and stop wait for the run to end, unless told otherwise."""
@@ -49,7 +49,7 @@ def _parser() -> OptionParser:
         formatter_class=VerbFormatter,
     )
     parser.add_argument("--watch", action="store_true", help="print what goes on in a line, for a status bar")
-    parser.add_argument("--version", action="version", version=f"simclr-tui {version('simclr-tui')}")
+    add_version(parser)
     runs_dir_option(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="Verbs")
     _starting_verbs(verbs)
