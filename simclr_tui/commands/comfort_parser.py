@@ -1,10 +1,12 @@
-"""The options of `watch` and `settings`."""
+"""The options of `watch`, `settings` and `completion`."""
 
 import argparse
 from typing import Any
 
 from simclr_tui.commands.verb_options import RUN_HELP, add_verb, run_argument
 from simclr_tui.commands.watching import DEFAULT_FORMAT, FIELDS
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 SECONDS = 2.0
 """Between two lines of `watch`, unless told otherwise."""
@@ -39,6 +41,14 @@ def add_comfort_verbs(verbs: Any) -> None:
     what.add_argument("--init", action="store_true", help="write one in which everything is commented out")
     what.add_argument("--schema", action="store_true", help="print its JSON Schema, for editors that check TOML")
     what.add_argument("--keys", action="store_true", help="list every action with its name and its keys")
+    completion = add_verb(
+        verbs,
+        "completion",
+        "print the script that completes verbs, options and the names of runs in a shell",
+        usage=f"simclr-tui completion {{{','.join(SHELLS)}}}",
+        json=False,
+    )
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
 def _interval(text: str) -> float:

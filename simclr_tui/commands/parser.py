@@ -37,10 +37,11 @@ _EPILOG = (
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The namespace of a command line; ends the process with code 2 where it is wrong."""
-    return _parser().parse_args(arguments)
+    return command_parser().parse_args(arguments)
 
 
-def _parser() -> OptionParser:
+def command_parser() -> OptionParser:
+    """Every verb and its options."""
     parser = OptionParser(
         prog="simclr-tui",
         usage="simclr-tui [--runs-dir DIR] [--watch | VERB …]",

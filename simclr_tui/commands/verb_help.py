@@ -13,7 +13,7 @@ GROUPS = {
         *("rm", "restore", "trash"),
     ),
     "Take elsewhere": ("export", "import"),
-    "Set up and look after": ("settings", "doctor", "service"),
+    "Set up and look after": ("settings", "doctor", "service", "completion"),
 }
 """Verbs by heading; one that is named nowhere comes last, under the last heading."""
 
