@@ -16,23 +16,12 @@ _NEEDED = ("sphinx", "myst_parser", "furo")
 
 
 def command(source: Path, out: Path) -> list[str]:
-    """Sphinx's command line for pages in a folder, by the settings of this one."""
-    words = [
-        "-W",
-        "--keep-going",
-        "-n",
-        "-q",
-        "-j",
-        "auto",
-        "-b",
-        "html",
-        "-c",
-        DOCS,
-        "-d",
-        out / ".doctrees",
-        source,
-        out,
-    ]
+    """Sphinx's command line for pages in a folder, by the settings of this one.
+
+    All pages are read anew, or what is wrong with a page that has not changed would be told once alone.
+    """
+    strict = ["-W", "--keep-going", "-n", "-q", "-E", "-a"]
+    words = [*strict, "-b", "html", "-c", DOCS, "-d", out / ".doctrees", source, out]
     return [sys.executable, "-m", "sphinx", *map(str, words)]
 
 

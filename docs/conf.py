@@ -18,10 +18,13 @@ release = version = version_of("simclr-tui")
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 4
-exclude_patterns = ["**/__pycache__"]
+exclude_patterns = ["_static", "**/__pycache__"]
 highlight_language = "none"
 suppress_warnings = ["misc.highlighting_failure"]
+smartquotes = False  # they would make a dash of the two of an option
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]
 html_title = "simclr-tui"
 html_copy_source = False
 html_show_sphinx = False

@@ -49,6 +49,8 @@ _CONFIGS: tuple[tuple[str, str, type], ...] = (
         BenchmarkConfig,
     ),
 )
+_WIDE = 40
+"""Characters of a list of choices that are more than a column can take."""
 _USUAL_ENVIRONMENT = {"COLUMNS": "100", "HOME": "/home/you"}
 
 
@@ -127,7 +129,7 @@ def _sentence(text: str) -> str:
 def _wrapped(usage: str) -> str:
     """A usage in lines that are broken between its brackets and not within them."""
     whole = re.sub(r"\[[^][]*\]", lambda found: found[0].replace(" ", "\0"), usage)
-    lines = textwrap.fill(whole, 110, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.fill(whole, 84, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return lines.replace("\0", " ")
 
 
@@ -146,11 +148,12 @@ def _options(parser: argparse.ArgumentParser, leave_out: set[str] | None = None)
                 rows.append([_written(action), _help(parser, action)])
     text = table(["word or option", "what it is"], rows) if rows else ""
     taken = ", ".join(sorted(str(title) for title in groups))
-    return text + (f"\nSettings: {taken}.\n" if taken else "")
+    return text + (f"\n[Settings](settings.md): {taken}.\n" if taken else "")
 
 
 def _written(action: argparse.Action) -> str:
-    metavar = str(action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper()))
+    words = "|".join(map(str, action.choices or ()))
+    metavar = str(action.metavar or (words if 0 < len(words) <= _WIDE else action.dest.upper()))
     value = {"?": f"[{metavar}]", "*": f"[{metavar} …]", "+": f"{metavar} …", 0: ""}.get(
         "" if action.nargs is None else action.nargs, metavar
     )

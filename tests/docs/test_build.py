@@ -13,7 +13,7 @@ from docs.conf import linked_to_the_repository, with_contents
 
 GOOD = {
     "index.md": "# Pages\n\n## First\n\n- [A page](page.md): what it is about\n- [Another](deep/other.md)\n",
-    "page.md": "# A page\n\nSee [the other](deep/other.md#a-heading) and [the licence](../LICENSE).\n",
+    "page.md": "# A page\n\nSee [the other](deep/other.md#a-heading) and [the licence](../LICENSE); --views is an option.\n",
     "deep/other.md": "# Another\n\n## A heading\n\nBack to [the first](../page.md).\n",
 }
 
@@ -34,6 +34,7 @@ def test_pages_become_a_site_with_the_lists_of_the_index_as_its_contents(tmp_pat
     assert re.search(r'class="caption".*First', html)
     assert re.search(r'class="toctree-l1"><a [^>]*href="deep/other.html">Another', html)
     assert 'href="deep/other.html#a-heading"' in html
+    assert "--views is an option" in html
     assert 'href="https://github.com/simclr-tui/simclr-tui/blob/main/LICENSE"' in html
 
 
