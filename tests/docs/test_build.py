@@ -13,7 +13,7 @@ from docs.conf import linked_to_the_repository, with_contents
 
 GOOD = {
     "index.md": "# Pages\n\n## First\n\n- [A page](page.md): what it is about\n- [Another](deep/other.md)\n",
-    "page.md": "# A page\n\nSee [the other](deep/other.md#a-heading) and [the licence](../LICENSE); --views is an option.\n",
+    "page.md": "# A page\n\nSee [it](deep/other.md#a-heading) and [the licence](../LICENSE); --views is an option.\n",
     "deep/other.md": "# Another\n\n## A heading\n\nBack to [the first](../page.md).\n",
 }
 
