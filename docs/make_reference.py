@@ -15,10 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from textual.theme import BUILTIN_THEMES
+
 from simclr_tui.comfort.keymap import APP, MAIN, OTHERS, SMALL, scope
 from simclr_tui.comfort.settings_page import schema, template
+from simclr_tui.comfort.user_settings import AUTO
 from simclr_tui.commands.parser import command_parser
 from simclr_tui.commands.verb_help import GROUPS
+from simclr_tui.theme import OWN
 from simclr_tui.widgets.key_line import one_key_text
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
@@ -228,11 +232,14 @@ def settings_file() -> str:
     """A person's settings file: the first one, and its JSON Schema."""
     whole = schema()
     whole["properties"]["keys"]["properties"] = {}
+    whole["properties"]["theme"]["enum"] = [AUTO, *(theme.name for theme in OWN)]
+    first = template().replace(f", {', '.join(BUILTIN_THEMES)}\n", ", or one of Textual's\n")  # other in each version
     return (
         "# The settings file\n\nHow it works: [keys, colours, notices](../comfort.md).\n\n## A first one\n\n"
-        f"What `simclr-tui settings --init` writes.\n\n```toml\n{template()}```\n\n## Its JSON Schema\n\n"
-        "What `simclr-tui settings --schema` prints, here without the [actions](keys.md) of `keys`, each of which is a "
-        f"key or a list of keys.\n\n```json\n{json.dumps(whole, indent=2)}\n```\n"
+        f"What `simclr-tui settings --init` writes.\n\n```toml\n{first}```\n\n## Its JSON Schema\n\n"
+        "What `simclr-tui settings --schema` prints, here without Textual's own themes and without the [actions]"
+        "(keys.md) of `keys`, each of which is a key or a list of keys.\n\n"
+        f"```json\n{json.dumps(whole, indent=2)}\n```\n"
     )
 
 

@@ -1,9 +1,11 @@
 """The reference is what the code gives; `python -m docs.make_reference` writes it."""
 
 import argparse
+import json
 import re
 
 import pytest
+from textual.theme import BUILTIN_THEMES
 
 from docs import make_reference
 from docs.make_reference import PAGES, REFERENCE, cell, commands, made, settings, table
@@ -19,6 +21,14 @@ from trainer.store import RunStore
 def test_a_page_is_what_the_code_gives(name: str) -> None:
     found = (REFERENCE / name).read_text(encoding="utf-8")
     assert found == made(name), "`python -m docs.make_reference` writes it anew"
+
+
+def test_the_settings_file_is_whole_but_for_what_is_another_librarys() -> None:
+    text = made("settings-file.md")
+    assert json.loads(text.partition("```json\n")[2].partition("```")[0])["properties"].keys() == {
+        *("theme", "poll_seconds", "graphics", "notices", "keys"),
+    }
+    assert not any(f" {name}" in text for name in BUILTIN_THEMES if name != "textual")
 
 
 def test_there_is_no_other_page() -> None:
