@@ -90,8 +90,12 @@ def test_the_sdist_is_the_checkout_and_nothing_that_lies_about(tree: Path) -> No
 
 def test_without_the_list_of_what_belongs_to_it_the_sdist_would_have_somebodys_runs(tree: Path, tmp_path: Path) -> None:
     other = tmp_path / "tree"
-    shutil.copytree(tree, other)
-    settings = (other / "pyproject.toml").read_text()
+    shutil.copytree(tree / "runs", other / "runs")
+    for name in ("README.md", "LICENSE", ".gitignore", "secret.txt"):
+        shutil.copyfile(tree / name, other / name)
+    for name in ("simclr_tui", "trainer"):
+        shutil.copytree(tree / name, other / name)
+    settings = (tree / "pyproject.toml").read_text()
     (other / "pyproject.toml").write_text(
         re.sub(r"(targets\.sdist\]\n.*?)include = \[.*?\]\n", r"\1", settings, flags=re.S)
     )

@@ -4,6 +4,7 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from simclr_tui.commands.parser import command_parser
 from tests.docs.pages import NOT_TYPED, PYTHON, SHELL, Command, all_commands, blocks, commands_of, pages
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
-from trainer.options import given
+from trainer.options import OptionParser, given
 from trainer.presets import load_preset
 from trainer.preview_options import preview_parser
 from trainer.run_options import run_parser
@@ -76,6 +77,13 @@ def own(command: Command) -> tuple[str, list[str]] | None:
     raise LookupError(f"{command} is neither this program's nor in OTHER_PROGRAMS")
 
 
+@cache
+def parser_of(program: str) -> OptionParser:
+    """The real one; making that of all verbs takes a while."""
+    parsers = {"simclr-tui": command_parser, "trainer.run": run_parser, "trainer.preview": preview_parser}
+    return parsers[program]()
+
+
 def checked(program: str, words: Sequence[str]) -> argparse.Namespace:
     """What the real parser makes of some words, with the settings that they name checked.
 
@@ -86,7 +94,7 @@ def checked(program: str, words: Sequence[str]) -> argparse.Namespace:
     if list(words) == ["--help"] or "--version" in words:
         return argparse.Namespace(verb=None)
     is_preview = program == "trainer.preview" or words[:1] == ["preview"]
-    parser = run_parser() if program == "trainer.run" else preview_parser() if is_preview else command_parser()
+    parser = parser_of("trainer.preview" if is_preview else program)
     try:
         options = parser.parse_args(list(words[1:] if words[:1] == ["preview"] else words))
     except SystemExit as end:
@@ -115,7 +123,7 @@ def test_every_command_of_a_page_is_one_that_there_is(name: str, capsys: pytest.
             checked(program, words)
 
 
-WRONG = ("simclr-tui launh", "simclr-tui ls --sor knn", "simclr-tui launch --epochs none", "rm -rf /")
+WRONG = ("simclr-tui begin", "simclr-tui ls --sor knn", "simclr-tui launch --epochs none", "rm -rf /")
 
 
 @pytest.mark.parametrize("line", [*WRONG, "simclr-tui launch --warmup-epochs 600"])
