@@ -158,17 +158,33 @@ def test_zsh_completes_verbs_words_and_the_names_of_runs(
         f"\x15simclr-tui pause --runs-dir {shlex.quote(str(runs))} sec\t": "second ",
         "\x15simclr-tui launch --augment torchv\t": "torchvision ",
     }
-    assert typed_into_zsh(tmp_path, completed) == completed
+    assert typed_into("zsh", "dumb", tmp_path, completed) == completed
     assert not (tmp_path / "pwned").exists()
 
 
-def typed_into_zsh(cwd: Path, wanted: dict[str, str]) -> dict[str, str]:
-    """What an interactive zsh without anybody's settings adds to each line that is typed: what is wanted, or all."""
-    environment = {**os.environ, "TERM": "dumb", "HOME": str(cwd), "ZDOTDIR": str(cwd)}
+@pytest.mark.skipif(shutil.which("tcsh") is None, reason="tcsh is not installed here")
+def test_tcsh_completes_verbs_words_and_the_names_of_runs(
+    runs: Path, named: dict[str, str], program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMCLR_TUI_RUNS", str(runs))
+    (tmp_path / "script").write_text(script("tcsh"))
+    completed = {
+        "source script; expr 6 '*' 7\n": "42",
+        "simclr-tui pau\t": "pause ",
+        "\x15simclr-tui pause sec\t": "second ",
+        "\x15simclr-tui launch --augment torchv\t": "torchvision ",
+    }
+    assert typed_into("tcsh", "xterm", tmp_path, completed) == completed
+    assert not (tmp_path / "pwned").exists()
+
+
+def typed_into(shell: str, term: str, cwd: Path, wanted: dict[str, str]) -> dict[str, str]:
+    """What an interactive shell without anybody's settings adds to each line that is typed: what is wanted, or all."""
+    environment = {**os.environ, "TERM": term, "HOME": str(cwd), "ZDOTDIR": str(cwd)}
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
+        os.execvpe(shell, [shell, "-f", "-i"], environment)
     found = {}
     for line, word in wanted.items():
         os.write(terminal, line.encode())
