@@ -43,9 +43,12 @@ _COMMANDS = {
     "watch": "watching:watch",
     "settings": "settings:settings",
     "notify": "notify:notify",
+    "completion": "completion:completion",
 }
 
 _WATCH = "--watch"
+_RUN_NAMES = "--run-names"
+"""What the scripts of `completion` ask at every tab; no option that the help names."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +78,12 @@ def _do(words: list[str]) -> int:
             from simclr_tui.commands.watching import watch_line
 
             return watch_line(runs_dir(folder))
+    if words[:1] == [_RUN_NAMES]:
+        folder = _only_folder(words[1:])
+        if folder is not None:
+            from simclr_tui.commands.run_names import say_run_names
+
+            return say_run_names(runs_dir(folder))
     folder = _only_folder(words)
     if folder is not None:
         from simclr_tui.commands.dashboard import dashboard

@@ -13,6 +13,8 @@ CHECKS: dict[str, list[str | Path]] = {
     "spelling": [BIN / "codespell"],
     "types": [BIN / "mypy"],
     "import contracts": [BIN / "lint-imports"],
+    "reference": [sys.executable, "-m", "docs.make_reference", "--check"],
+    "site": [sys.executable, "-m", "docs.build"],
     "tests": [sys.executable, "-m", "pytest"],
 }
 

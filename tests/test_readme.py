@@ -58,7 +58,8 @@ def test_every_dependency_has_its_reason_above_it() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     lines = text.splitlines()
-    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    for requirement in project["dependencies"] + extras:
         at = next(number for number, line in enumerate(lines) if f'"{requirement}"' in line)
         above = [line for line in lines[max(0, at - 4) : at] if line.strip().startswith("#")]
         assert above, requirement

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import gc
-import importlib.metadata
 import math
 import os
 import platform
@@ -19,6 +18,7 @@ import torch
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
 from trainer.ranks import ALONE, Ranks
+from trainer.versions import version_of
 
 _PAGES_SECONDS = 60.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -204,7 +204,7 @@ def fingerprint(machine: Machine, *, step_mode: str | None = None) -> dict[str, 
     import torchvision
 
     facts = {
-        "simclr_tui": _own_version(),
+        "simclr_tui": version_of("simclr-tui"),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "kornia": kornia.__version__,
@@ -235,13 +235,6 @@ _VARIABLES = (
 """Variables of the environment that choose other kernels, and that no library tells of."""
 
 _EXTENSIONS = re.compile(r"(sse|avx|amx|fma|f16c|bf16|asimd|sve|i8mm).*")
-
-
-def _own_version() -> str | None:
-    try:
-        return importlib.metadata.version("simclr-tui")
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _cpu_model() -> str:

@@ -30,6 +30,22 @@ class ExitCode(IntEnum):
     SIGINT = 130
     SIGTERM = 143
 
+    @property
+    def meaning(self) -> str:
+        """What it says, for the list in the docs."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.FINISHED: "finished, or stopped on request",
+    ExitCode.FAILED: "failed; the sentence says why",
+    ExitCode.USAGE: "wrong usage or settings; nothing was begun",
+    ExitCode.HUNG: "hung, and ended by its own watchdog; resume goes on",
+    ExitCode.TRY_AGAIN: "paused, or could not start now; try again",
+    ExitCode.SIGINT: "ended by SIGINT with everything saved",
+    ExitCode.SIGTERM: "ended by SIGTERM with everything saved",
+}
+
 
 class TrainerError(Exception):
     """Base of every error whose message is meant for the person at the keyboard."""

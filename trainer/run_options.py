@@ -7,6 +7,7 @@ from trainer.config import PretrainConfig
 from trainer.mirror.names import add_mirror_options
 from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
+from trainer.versions import add_version
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
@@ -21,6 +22,7 @@ def run_parser() -> OptionParser:
         "by its watchdog, 75 paused or could not start now, 130 and 143 ended by SIGINT and SIGTERM with everything "
         "saved.",
     )
+    add_version(parser)
     run = parser.add_argument_group("Run")
     run.add_argument(
         "--requeue", action="store_true", help="let SIGUSR1 save and end with code 75, to be queued again, not go on"

@@ -1,10 +1,12 @@
-"""The options of `watch`, `settings` and `notify`."""
+"""The options of `watch`, `settings`, `notify` and `completion`."""
 
 import argparse
 from typing import Any
 
 from simclr_tui.commands.verb_options import RUN_HELP, add_verb, run_argument
 from simclr_tui.commands.watching import DEFAULT_FORMAT, FIELDS
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 SECONDS = 2.0
 """Between two lines of `watch`, unless told otherwise."""
@@ -48,6 +50,14 @@ def add_comfort_verbs(verbs: Any) -> None:
     what = notify.add_mutually_exclusive_group()
     what.add_argument("--test", action="store_true", help="send one to every address, and say whether it was taken")
     what.add_argument("--init", action="store_true", help="write a file that only you may read, with examples in it")
+    completion = add_verb(
+        verbs,
+        "completion",
+        "print the script that completes verbs, options and the names of runs in a shell",
+        usage=f"simclr-tui completion {{{','.join(SHELLS)}}}",
+        json=False,
+    )
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
 
 
 def _interval(text: str) -> float:

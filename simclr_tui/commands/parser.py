@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from simclr_tui.commands.anatomy import NEWEST
@@ -26,6 +25,7 @@ from trainer.options import OptionParser, add_settings
 from trainer.presets import preset_names
 from trainer.settings import fields_of
 from trainer.supervise import restart_count
+from trainer.versions import add_version
 
 _ENDING_USAGE = "[--owner USER] [--no-wait] [--timeout SECONDS] [--json]"
 
@@ -41,10 +41,11 @@ _EPILOG = (
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The namespace of a command line; ends the process with code 2 where it is wrong."""
-    return _parser().parse_args(arguments)
+    return command_parser().parse_args(arguments)
 
 
-def _parser() -> OptionParser:
+def command_parser() -> OptionParser:
+    """Every verb and its options."""
     parser = OptionParser(
         prog="simclr-tui",
         usage="simclr-tui [--runs-dir DIR] [--watch | VERB …]",
@@ -53,7 +54,7 @@ def _parser() -> OptionParser:
         formatter_class=VerbFormatter,
     )
     parser.add_argument("--watch", action="store_true", help="print what goes on in a line, for a status bar")
-    parser.add_argument("--version", action="version", version=f"simclr-tui {version('simclr-tui')}")
+    add_version(parser)
     runs_dir_option(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="Verbs")
     _starting_verbs(verbs)

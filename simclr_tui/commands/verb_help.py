@@ -13,7 +13,7 @@ GROUPS = {
         *("rm", "restore", "trash"),
     ),
     "Take elsewhere": ("export", "mirror", "import"),
-    "Set up and look after": ("settings", "notify", "doctor", "service"),
+    "Set up and look after": ("settings", "notify", "doctor", "service", "completion"),
 }
 """Verbs by heading; one that is named nowhere comes last, under the last heading."""
 

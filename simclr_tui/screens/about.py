@@ -1,9 +1,7 @@
 """Versions, paths, and how SQLite and the store are."""
 
-import platform
 import textwrap
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -19,11 +17,11 @@ from simclr_tui.keys import key
 from simclr_tui.words import Part
 from trainer.paths import store_file
 from trainer.store.guard import sqlite_health, wal_file
+from trainer.versions import versions
 
 if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
 
-_PACKAGES = ("torch", "torchvision", "kornia", "textual", "sqlite-utils")
 _NAME_WIDTH = 14
 _TEXT_WIDTH, _BESIDE = 70, 10
 """The window is at most so wide without its frame, and so many cells of a narrow terminal are beside the text."""
@@ -72,20 +70,10 @@ def about(runs: Path, width: int = _TEXT_WIDTH) -> Content:
 
 
 def _lines(runs: Path) -> Iterator[tuple[str, str]]:
-    yield "simclr-tui", version("simclr-tui")
-    yield "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    for package in _PACKAGES:
-        yield package, _version(package)
-    yield "SQLite", sqlite_health().sentence.removeprefix("SQLite ")
+    for name, words in versions():
+        yield name, sqlite_health().sentence.removeprefix("SQLite ") if name == "SQLite" else words
     yield "runs folder", str(runs)
     yield "store", f"{_size(store_file(runs))}, and {_size(wal_file(store_file(runs)))} not yet copied into it"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return f"{UNKNOWN} (not installed here)"
 
 
 def _size(path: Path) -> str:

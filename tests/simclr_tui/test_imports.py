@@ -8,7 +8,7 @@ import pytest
 
 from tests.simclr_tui.support import add_some_runs
 
-HEAVY = ("torch", "torchvision", "kornia", "numpy", "PIL", "sqlite_utils", "psutil", "scipy", "sklearn")
+HEAVY = ("torch", "torchvision", "kornia", "numpy", "PIL", "sqlite_utils", "psutil", "scipy", "sklearn", "shtab")
 
 FIRST_FRAME = """
 import asyncio, sys

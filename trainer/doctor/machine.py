@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from trainer.addresses import UNTOLD, read_notify, trouble
 from trainer.doctor.check import Check, listed, plural
 from trainer.rapl import NotMeasuredError, zones
 from trainer.room import size
+from trainer.versions import torch_build, version_of
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_TORCH = (2, 11)
@@ -42,16 +42,16 @@ def python_version(found: tuple[int, ...] = sys.version_info[:3]) -> Check:
 def torch_version(found: str | None = None) -> Check:
     """Whether torch is there and one that is tested; it is not imported."""
     remedy = f"`pip install 'torch>={OLDEST_TORCH[0]}.{OLDEST_TORCH[1]}'`"
-    try:
-        found = version("torch") if found is None else found
-    except PackageNotFoundError:
+    found = version_of("torch") if found is None else found
+    if found is None:
         return Check("torch", "bad", "it is not installed", remedy)
     match = re.match(r"(\d+)\.(\d+)", found)
     if match is None:
         return Check("torch", "unknown", f"version {found} is none that can be compared")
     if (int(match[1]), int(match[2])) < OLDEST_TORCH:
         return Check("torch", "bad", f"version {found} is older than any that is tested", remedy)
-    return Check("torch", "ok", f"version {found}")
+    build = torch_build() if found == version_of("torch") else None
+    return Check("torch", "ok", f"version {found}" + (f", built for {build}" if build else ""))
 
 
 def gpus() -> Iterator[Check]:
@@ -81,11 +81,11 @@ def _gpus(nvml: Any) -> Iterator[Check]:
     if not count:
         yield Check("GPU", "ok", f"driver {driver} sees no GPU, so runs train on the CPU")
         return
-    if version("torch").endswith("+cpu"):
+    if torch_build() == "the CPU alone":
         yield Check(
             "CUDA",
             "warn",
-            f"there are GPUs, and torch {version('torch')} is a build without CUDA",
+            f"there are GPUs, and torch {version_of('torch')} is a build without CUDA",
             "install a CUDA build of torch (pytorch.org/get-started)",
         )
     for number in range(count):

@@ -131,6 +131,12 @@ class StoreReader:
         """Every run, the newest first."""
         return self._records(Run, ALL_RUNS)
 
+    def names(self, limit: int) -> list[tuple[str, str]]:
+        """(id, name) of the newest runs, the newest first."""
+        return [
+            tuple(row) for row in self._rows("SELECT id, name FROM runs ORDER BY created_at DESC LIMIT ?", (limit,))
+        ]
+
     def run(self, run_id: str) -> Run:
         """One run by its id.
 

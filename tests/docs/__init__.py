@@ -1,0 +1,1 @@
+"""Tests of the pages: their site, their reference, and everything in them that can be run."""
