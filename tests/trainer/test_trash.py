@@ -13,7 +13,6 @@ import pytest
 from tests.processes import finishes
 from tests.simclr_tui.support import Holder
 from tests.trainer.checkpoint_files import write_checkpoint
-from trainer import run as trainer_run
 from trainer import trash
 from trainer.config import PretrainConfig
 from trainer.control import Control
@@ -34,6 +33,7 @@ from trainer.store import Run, RunStore, StoreReader
 from trainer.store.labels import change_labels, labels_of, write_labels
 from trainer.store.queue import put_row, queue_rows
 from trainer.store.records import Labels, StepRow
+from trainer.wanted_run import find_or_make
 
 CONFIG = PretrainConfig(dataset="shapes", epochs=9, threads=1)
 
@@ -227,9 +227,9 @@ def test_an_evaluation_whose_run_went_into_the_trash_ends_with_code_2(store: Run
 def test_the_trainer_takes_the_run_of_a_name_that_is_not_in_the_trash(store: RunStore) -> None:
     older, newer = made(store, "same"), made(store, "same")
     options = run_parser().parse_args(["--resume-or-start", "same"])
-    assert trainer_run._find_or_make(store, options).id == newer.id
+    assert find_or_make(store, options).id == newer.id
     trash.put(store, newer.id)
-    assert trainer_run._find_or_make(store, options).id == older.id
+    assert find_or_make(store, options).id == older.id
 
 
 def test_a_name_means_the_run_that_is_not_in_the_trash(store: RunStore) -> None:

@@ -13,6 +13,7 @@ from trainer.mirror.names import LOGGERS, is_installed
 from trainer.mirror.wanted import wanted
 from trainer.paths import mirrors_dir
 from trainer.process import lock_holder
+from trainer.sharing import append_to, make_folder
 from trainer.signals import Signals
 from trainer.store.records import TRAINED_KINDS, Run
 
@@ -98,8 +99,8 @@ class Mirrors:
     def _start(self, name: str) -> None:
         self._starts[name] = self._starts.get(name, 0) + 1
         try:
-            mirrors_dir(self._runs, self._run_id).mkdir(exist_ok=True)
-            with mirror_log(self._runs, self._run_id, name).open("ab") as log:
+            make_folder(mirrors_dir(self._runs, self._run_id), exist_ok=True)
+            with append_to(mirror_log(self._runs, self._run_id, name)) as log:
                 self._children[name] = subprocess.Popen(
                     command(self._runs, self._run_id, name),
                     stdin=subprocess.DEVNULL,

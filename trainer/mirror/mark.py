@@ -11,6 +11,7 @@ from typing import Any
 from trainer.durable import read_plain_file, write_durably
 from trainer.errors import BusyError, StoreError
 from trainer.paths import mirrors_dir
+from trainer.sharing import make_folder, open_lock
 
 Reached = dict[str, tuple[Any, ...]]
 """The key of the last row of each table that was handed on."""
@@ -69,8 +70,8 @@ def only_mirror(runs: Path, run_id: str, name: str) -> Iterator[None]:
     """
     folder = mirrors_dir(runs, run_id)
     try:
-        folder.mkdir(exist_ok=True)
-        file = (folder / f"{name}.lock").open("a")
+        make_folder(folder, exist_ok=True)
+        file = open_lock(folder / f"{name}.lock")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written ({error.strerror}); check its permissions") from error
     with file:

@@ -19,6 +19,7 @@ from trainer.mirror.mark import Mark, Reached
 from trainer.mirror.points import Point
 from trainer.mirror.sink import About, Sink
 from trainer.paths import tensorboard_dir
+from trainer.sharing import create, make_folder
 
 
 class TensorBoardSink(Sink):
@@ -40,7 +41,7 @@ class TensorBoardSink(Sink):
             OSError: the disk refused.
         """
         folder = tensorboard_dir(about.runs, about.id)
-        folder.mkdir(exist_ok=True)
+        make_folder(folder, exist_ok=True)
         is_known = _cut(folder, mark.own)
         if not is_known:
             _set_aside(folder)
@@ -48,7 +49,7 @@ class TensorBoardSink(Sink):
         self._last_step = int(mark.own["last_step"]) if is_known else -1
         self.where = f"{folder}; `tensorboard --logdir {about.runs}` shows all runs"
         self._path = _new_path(folder, about.id)
-        self._file = self._path.open("xb")
+        self._file = os.fdopen(create(self._path), "wb")
         self._writer = EventWriter(self._file, time.time())
         self._writer.restart(self._last_step + 1)
         self.flush()

@@ -12,6 +12,7 @@ from trainer.durable import read_plain_file, write_durably
 from trainer.errors import StoreError, UsageError
 from trainer.mirror.names import LOGGERS
 from trainer.paths import mirrors_dir
+from trainer.sharing import make_folder
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
 
@@ -32,7 +33,7 @@ def want(store: StoreReader, run: Run, names: Sequence[str]) -> None:
     if not names and not folder.exists():
         return
     try:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder, exist_ok=True)
         write_durably(folder / _FILE, json.dumps(list(names)).encode())
     except OSError as error:
         raise StoreError(f"{folder / _FILE} cannot be written ({error.strerror}); free some space") from error

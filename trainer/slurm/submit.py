@@ -4,6 +4,7 @@ import os
 import time
 from typing import Any
 
+from trainer.durable import write_durably
 from trainer.errors import StoreError, TrainerError, UsageError
 from trainer.quote import printable
 from trainer.slurm import cluster
@@ -58,7 +59,7 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
     file = script_file(store.runs_path, run_id)
     text = script(job, name=run.name, folder=file.parent, runs=store.runs_path, run_id=run_id, is_supervised=bool(left))
     try:
-        file.write_text(text, encoding="utf-8")
+        write_durably(file, text.encode())
         # What was asked for is asked for again by who mends what sbatch does not like.
         keep(store.runs_path, run_id, Kept(job="", cluster="", asked=job))
     except OSError as error:
