@@ -7,6 +7,7 @@ import pytest
 
 from trainer.benchmark import watch
 from trainer.benchmark.watch import Watch
+from trainer.energy import NOTHING, Used
 
 
 class Given:
@@ -21,6 +22,9 @@ class Given:
     def sample(self) -> dict[str, Any]:
         self.count += 1
         return self._samples.pop(0) if len(self._samples) > 1 else self._samples[0]
+
+    def used(self) -> Used:
+        return NOTHING
 
 
 def seen(*samples: dict[str, Any]) -> Watch:
