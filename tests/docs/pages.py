@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SHELL = ("", "sh")
 """Languages of blocks whose lines are commands."""
-NOT_TYPED = ("text", "toml", "json")
+NOT_TYPED = ("text", "toml", "json", "ini", "yaml")
 PYTHON = "python"
 
 _BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,8 +53,11 @@ def commands_of(page: str, text: str) -> Iterator[Command]:
     for language, block in blocks(text):
         if language in SHELL:
             for line in block.replace("\\\n", " ").splitlines():
-                for words in split(line):
-                    yield Command(page, tuple(words), True)
+                try:
+                    found = list(split(line))
+                except ValueError as error:
+                    raise LookupError(f"{page}: {line!r} is no command ({error}); give its block a language") from None
+                yield from (Command(page, tuple(words), True) for words in found)
     for line in _INLINE.findall(_BLOCK.sub("", text)):
         yield from (Command(page, tuple(filled(words)), False) for words in split(line))
 

@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,12 @@ OTHER_PROGRAMS = {
     "rsync": "there is no other machine",
     "ssh": "there is no other machine",
     "sbatch": "there is no cluster",
+    "scontrol": "there is no cluster",
     "squeue": "there is no cluster",
     "scancel": "there is no cluster",
+    "sudo": "the tests change nothing of the machine",
+    "export ": "a variable of the reader's shell",
+    "[ ": "a test of the shell",
     "systemctl": "the tests start no services",
     "loginctl": "the tests change nobody's logins",
     "tensorboard": "a server that does not end",
@@ -70,11 +75,14 @@ def own(command: Command) -> tuple[str, list[str]] | None:
     if Path(words[0]).name == "simclr-tui":
         return "simclr-tui", words[1:]
     for module in ("trainer.run", "trainer.preview"):
-        if words[0] in ("python", "torchrun") and module in words:
+        if any(pair == ("-m", module) for pair in pairwise(words)):  # by torchrun, srun or Python
             return module, words[words.index(module) + 1 :]
     if words[0] == "sqlite3" or any(line.startswith(beginning) for beginning in OTHER_PROGRAMS):
         return None
-    raise LookupError(f"{command} is neither this program's nor in OTHER_PROGRAMS")
+    raise LookupError(
+        f"{command} is neither this program's nor in OTHER_PROGRAMS; a block that is not typed needs a language: "
+        + ", ".join(NOT_TYPED)
+    )
 
 
 @cache
@@ -140,6 +148,11 @@ def test_commands_are_found_in_blocks_and_in_sentences() -> None:
         (("c",), True),
         (("simclr-tui", "stop", "first"), False),
     ]
+
+
+def test_a_line_that_no_shell_could_read_is_told_with_its_page() -> None:
+    with pytest.raises(LookupError, match=r"a page: .*No closing quotation.*give its block a language"):
+        list(commands_of("a page", "```\nsomebody's words\n```\n"))
 
 
 def test_every_block_is_of_a_language_that_is_known() -> None:
