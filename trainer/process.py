@@ -22,7 +22,7 @@ from typing import Any
 
 from trainer.errors import BusyError, StoreError, UnknownRunError
 from trainer.paths import checkpoint_dir, lock_file, log_file, run_dir
-from trainer.sharing import append_to, open_lock, user_name, whose
+from trainer.sharing import append_to, lock_alone, open_lock, user_name, whose
 
 _FLOCK = struct.Struct("hhqqi")  # struct flock of Linux on 64 bits: type, whence, start, length, pid
 
@@ -123,12 +123,13 @@ def making_runs(runs: Path) -> Iterator[None]:
     """Let one process at a time look for a run by its name and make it, so that two don't make it twice.
 
     Raises:
+        BusyError: somebody has held it for very long.
         StoreError: the lock can't be used, as in another person's folder.
     """
     path = runs / "runs.lock"
     with contextlib.ExitStack() as opened:
         try:
-            fcntl.flock(opened.enter_context(open_lock(path)), fcntl.LOCK_EX)
+            lock_alone(opened.enter_context(open_lock(path)), path)
         except OSError as error:
             raise StoreError(
                 f"{path} cannot be locked ({error.strerror}); check the folder's permissions, or name another "

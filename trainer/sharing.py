@@ -8,16 +8,25 @@ Nothing is followed that is a link: whoever may write a folder could lead anothe
 """
 
 import contextlib
+import fcntl
 import io
 import os
 import pwd
 import stat
+import time
 from functools import lru_cache
 from pathlib import Path
+
+from trainer.errors import BusyError
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _GROUP_READS_AND_WRITES = stat.S_IRGRP | stat.S_IWGRP
 _NEW_FILE, _NEW_FOLDER = 0o666, 0o777
+
+LOCK_SECONDS = 60.0
+"""How long somebody else's work on a whole folder is waited for, of which the longest is a large store's upgrade."""
+
+_NAP_SECONDS = 0.01
 
 
 def shared_mode(mode: int, folder: int, *, is_folder: bool = False) -> int:
@@ -47,6 +56,8 @@ def settle(descriptor: int, folder: Path) -> None:
     What a file system without permissions refuses is left as it is.
     """
     above, made = folder.stat(), os.fstat(descriptor)
+    if made.st_uid != os.geteuid():  # not what this process made: somebody has put a folder of theirs in its place
+        return
     gives = os.geteuid() == 0 and above.st_uid != made.st_uid
     joins = bool(above.st_mode & stat.S_IWGRP) and not above.st_mode & stat.S_ISVTX
     if gives or (joins and above.st_gid != made.st_gid):
@@ -131,6 +142,28 @@ def lock_descriptor(path: Path) -> int:
 def open_lock(path: Path) -> io.FileIO:
     """The same as a file, which closes it; raises as `lock_descriptor` does."""
     return io.FileIO(lock_descriptor(path), "r")
+
+
+def lock_alone(lock: io.FileIO, path: Path) -> None:
+    """Take the lock of an open file alone, waiting for whoever has it: whoever may read a file may lock it for good.
+
+    Raises:
+        BusyError: it was not let go for LOCK_SECONDS.
+        OSError: it can't be locked.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise BusyError(
+                    f"{path} has been locked by another process for {LOCK_SECONDS:.0f} s; `lslocks` names it: see "
+                    "whether it is stopped (state T in `ps`), and have it ended"
+                ) from error
+            time.sleep(_NAP_SECONDS)
+        else:
+            return
 
 
 def make_folder(path: Path, *, exist_ok: bool = False) -> None:

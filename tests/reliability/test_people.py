@@ -12,7 +12,7 @@ from tests.people import Person, root, shared_box, shared_folder
 from tests.processes import kill_all_of
 from tests.reliability.trainers import options, until
 from trainer.device_lock import open_lock, user_of
-from trainer.paths import store_file
+from trainer.paths import log_file, store_file
 from trainer.process import lock_holder
 from trainer.sharing import owner_of
 from trainer.store import StoreReader
@@ -308,6 +308,7 @@ def test_two_people_train_pause_and_resume_each_others_runs_and_root_looks(
     second = lars.tui(runs, "launch", "--name", "second", "--queue", *settings).stdout.strip()
     until(lambda: f"used by {anna.name}'s run first" in lars.tui(runs, "queue").stdout)
     root(box).tui(runs, "doctor")
+    assert f"{anna.name}" in lars.tui(runs, "system", "first").stdout
     assert lars.tui(runs, "pause", "first", "--owner", anna.name).stdout == "first is paused\n"
     _until_step(runs, second, 5)
     assert lars.tui(runs, "resume", "first", "--owner", anna.name).returncode == 0
@@ -333,6 +334,8 @@ def test_two_people_train_pause_and_resume_each_others_runs_and_root_looks(
 
 def _until_step(runs: Path, run_id: str, step: int) -> None:
     reader = StoreReader.open(runs)
-    until(lambda: reader.last_step(run_id) >= step, every=0.1)
+    deadline = time.monotonic() + 300
+    while reader.last_step(run_id) < step:
+        assert time.monotonic() < deadline, (reader.events(run_id=run_id), log_file(runs, run_id).read_text())
+        time.sleep(0.1)
     reader.close()
-    time.sleep(0.1)

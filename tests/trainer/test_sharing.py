@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.people import shared_box, shared_folder
+from trainer import sharing
+from trainer.errors import BusyError
 from trainer.sharing import (
     append_to,
     create,
     create_anew,
     give_to_group_of,
+    lock_alone,
     make_folder,
     open_in_place,
     open_lock,
@@ -116,6 +119,18 @@ def test_a_folder_that_is_there_is_refused_unless_it_may_be(tmp_path: Path) -> N
     make_folder(tmp_path / "a", exist_ok=True)
     with pytest.raises(FileExistsError):
         make_folder(tmp_path / "a")
+
+
+def test_a_lock_that_somebody_keeps_is_waited_for_and_then_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "LOCK_SECONDS", 0.05)
+    with open_lock(tmp_path / "lock") as kept, open_lock(tmp_path / "lock") as wanted:
+        lock_alone(kept, tmp_path / "lock")
+        with pytest.raises(BusyError, match=r"lock has been locked by another process for 0 s; `lslocks` names it"):
+            lock_alone(wanted, tmp_path / "lock")
+        kept.close()
+        lock_alone(wanted, tmp_path / "lock")
 
 
 def test_names_are_those_of_the_machine_and_numbers_where_it_knows_none(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from trainer.durable import sync
 from trainer.errors import BusyError, StoreError
 from trainer.paths import store_file
 from trainer.process import live_trainers
-from trainer.sharing import create_anew, make_folder, open_lock
+from trainer.sharing import create_anew, lock_alone, make_folder, open_lock
 from trainer.store.connect import BUSY_TIMEOUT_SECONDS, connect_reader, damaged, unreadable
 from trainer.store.damage import find_damage
 from trainer.store.guard import WriteGuard
@@ -115,7 +115,7 @@ def restore_backup(runs: Path, chosen: Backup | None = None) -> Path | None:
     path, temporary = store_file(runs), runs / "runs.db.restoring"
     _refuse_live(runs)
     with _telling_of_the_disk(runs), open_lock(path.with_suffix(".lock")) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_alone(lock, path.with_suffix(".lock"))
         try:
             os.close(create_anew(temporary))
             shutil.copyfile(source.path, temporary)

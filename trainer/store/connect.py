@@ -6,7 +6,6 @@ wait or fail: in WAL mode readers and the writer do not block each other (sqlite
 system, where there is no WAL mode, they wait for each other up to the busy timeout.
 """
 
-import fcntl
 import os
 import sqlite3
 import stat
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import StoreError, StoreVersionError
-from trainer.sharing import create, give_to_group_of, open_lock, owner_of
+from trainer.sharing import create, give_to_group_of, lock_alone, open_lock, owner_of
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
 from trainer.store.frozen import read_only_address
 from trainer.store.guard import WriteGuard
@@ -158,7 +157,7 @@ def settle_journal_mode(connection: sqlite3.Connection, path: Path, wanted: str)
     if _journal_mode(connection) == wanted:
         return
     with open_lock(path.with_suffix(".lock")) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_alone(lock, path.with_suffix(".lock"))
         connection.execute("PRAGMA busy_timeout = 0")
         try:
             changed = str(connection.execute(f"PRAGMA journal_mode={wanted}").fetchone()[0]).upper()

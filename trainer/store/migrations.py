@@ -3,13 +3,12 @@
 Accuracies are 0–1, gpu_util 0–100, times in seconds, `at` in UTC seconds; steps and epochs count from 1.
 """
 
-import fcntl
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database, Migrations
 
-from trainer.sharing import open_lock
+from trainer.sharing import lock_alone, open_lock
 from trainer.store.connect import SCHEMA_VERSION, check_version, set_journal_mode
 from trainer.store.guard import WriteGuard
 
@@ -41,7 +40,7 @@ def migrate(db: Database, path: Path, journal_mode: str, guard: WriteGuard) -> N
     if check_version(db.conn, path) == SCHEMA_VERSION:
         return
     with open_lock(path.with_suffix(".lock")) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_alone(lock, path.with_suffix(".lock"))
         if check_version(db.conn, path) < SCHEMA_VERSION:
             with guard.held():
                 set_journal_mode(db.conn, journal_mode)
