@@ -97,6 +97,8 @@ def check_runs_dir(path: Path) -> None:
         raise StoreError(f"--runs-dir: {_shown(path)} can't be used ({reason}); name a folder") from error
     if not above.is_dir():
         raise StoreError(f"--runs-dir: {above} is a file and no folder; name a folder")
+    if above == path and not os.access(path, os.R_OK | os.X_OK):
+        raise StoreError(f"--runs-dir: {path}{whose(path)} cannot be read by you; name a folder that you can read")
 
 
 def store_file(runs: Path) -> Path:

@@ -186,6 +186,21 @@ def test_a_lock_that_root_makes_as_any_program_would_shuts_the_owner_out(people:
     assert "run.lock, which is root's, cannot be written by you" in done.stderr
 
 
+def test_a_store_that_is_closed_to_others_is_told_with_its_owner(people: tuple[Path, Person, Person]) -> None:
+    _, anna, lars = people
+    runs = anna.home / "runs"
+    anna.python(MAKES, str(runs), "first")
+    runs.chmod(0o755)
+    done = lars.tui(runs, "ls")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"simclr-tui: {runs}/runs.db, which is {anna.name}'s, cannot be read by you; name")
+    runs.chmod(0o700)
+    done = lars.tui(runs, "ls")
+    assert "Traceback" not in done.stderr
+    assert str(runs) in done.stderr
+    assert "Traceback" not in lars.tui(runs, "doctor", "--quick").stderr
+
+
 READS_OLD = """
 import sys
 from pathlib import Path

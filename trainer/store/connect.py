@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import StoreError, StoreVersionError
-from trainer.sharing import create, give_to_group_of, lock_alone, open_lock, owner_of
+from trainer.sharing import create, give_to_group_of, lock_alone, open_lock, owner_of, whose
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
 from trainer.store.frozen import read_only_address
 from trainer.store.guard import WriteGuard
@@ -207,7 +207,7 @@ def _check_plain(path: Path) -> None:
     overwrites it.
 
     Raises:
-        StoreError: it is something else.
+        StoreError: it is something else, or may not be read.
     """
     try:
         found = path.stat()
@@ -218,6 +218,11 @@ def _check_plain(path: Path) -> None:
     if not stat.S_ISREG(found.st_mode) or 0 < found.st_size < _HEADER_BYTES:
         reason = "no database" if stat.S_ISREG(found.st_mode) else "no plain file"
         raise StoreError(f"{path} cannot be used as a run store ({reason}); name another --runs-dir")
+    if not os.access(path, os.R_OK):
+        raise StoreError(
+            f"{path}{whose(path)} cannot be read by you; name another --runs-dir, or have {owner_of(path)} let you "
+            "read it (docs/shared-box.md)"
+        )
 
 
 def _refuse_another_programs(path: Path) -> None:
