@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Passed(NamedTuple):
-    """Sums since the process began."""
+    """Sums over the whole steps since the process began."""
 
     steps: int
     seconds: float
@@ -31,22 +31,26 @@ class Pace:
         self._steps = 0
         self._seconds = 0.0
         self._collective = 0.0
+        self._begun = [0.0, 0.0]
+        """Waiting and collectives of the step that is not done, so that sums are those of whole steps."""
 
     def add_step(self, seconds: float) -> None:
         """A step was taken."""
         with self._lock:
             self._steps += 1
-            self._seconds += seconds
+            self._seconds += seconds + self._begun[0]
+            self._collective += self._begun[1]
+            self._begun = [0.0, 0.0]
 
     def add_wait_for_data(self, seconds: float) -> None:
         """The step that is about to be taken had to wait for its images."""
         with self._lock:
-            self._seconds += seconds
+            self._begun[0] += seconds
 
     def add_collective(self, seconds: float) -> None:
         """A collective of a step is done."""
         with self._lock:
-            self._collective += seconds
+            self._begun[1] += seconds
 
     @contextmanager
     def collective(self) -> Iterator[None]:
@@ -58,7 +62,7 @@ class Pace:
             self.add_collective(time.perf_counter() - began)
 
     def passed(self) -> Passed:
-        """The sums so far."""
+        """The sums so far; what the step that is being taken has spent comes with its end."""
         with self._lock:
             return Passed(self._steps, self._seconds, self._collective)
 

@@ -1,21 +1,26 @@
 """Which rank the others wait for. Pure, and needs no torch.
 
 A rank's own time of a step is what it takes without the time in collectives. The rank with the longest is a straggler
-where it alone makes steps at least 10 % longer than they would be with the median of the others, which is what Lin et
-al. 2025 (Understanding Stragglers in Large Model Training Using What-if Analysis, arXiv 2505.05713) call the slowdown
-and from where on they count a job as straggling; and where that lasts: the same rank in each third of the last two
-minutes, of which there must be half a minute at least.
+where three things are so of the last two minutes:
+
+- It alone makes steps at least 10 % longer than they would be with the median of the others, which is what Lin et al.
+  2025 (Understanding Stragglers in Large Model Training Using What-if Analysis, arXiv 2505.05713) call the slowdown and
+  from where on they count a job as straggling.
+- That lasts: it is so in each third of the time.
+- It is no chance: it is slower than the median of the others at so many moments that it would be for less than one in
+  a thousand of such windows if each were a coin's toss, whichever rank it is (a sign test, with Bonferroni's
+  correction for the number of ranks). That takes about a minute.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 WINDOW_SECONDS = 120.0
-LEAST_SECONDS = 30.0
-"""What there must be of samples before anybody is named."""
 LEAST_SLOWDOWN = 0.10
+MOST_CHANCE = 0.001
 _THIRDS = 3
 
 Rows = Sequence[Mapping[str, Any]]
@@ -49,17 +54,29 @@ def find_straggler(rows: Rows) -> Straggler | None:
     recent = [row for row in known if row["at"] > newest - WINDOW_SECONDS]
     ranks = {row["rank"] for row in recent}
     begin = min((row["at"] for row in recent), default=0.0)
-    if len(ranks) < 2 or newest - begin < LEAST_SECONDS:
+    whole = _slowest(recent, ranks) if len(ranks) > 1 and newest > begin else None
+    if whole is None or not _is_no_chance(recent, ranks, whole.rank):
         return None
     third = (newest - begin) / _THIRDS
     parts: list[list[Mapping[str, Any]]] = [[] for _ in range(_THIRDS)]
     for row in recent:
         parts[min(_THIRDS - 1, int((row["at"] - begin) / third))].append(row)
-    found = [_slowest(part, ranks) for part in parts]
-    whole = _slowest(recent, ranks)
-    if whole is None or any(one is None or one.rank != whole.rank for one in found):
-        return None
-    return whole if all(one.slowdown >= LEAST_SLOWDOWN for one in found if one is not None) else None
+    for one in (_slowest(part, ranks) for part in parts):
+        if one is None or one.rank != whole.rank or one.slowdown < LEAST_SLOWDOWN:
+            return None
+    return whole
+
+
+def _is_no_chance(rows: Rows, ranks: set[int], rank: int) -> bool:
+    """Whether a rank is slower than the median of the others more often than chance has it."""
+    moments: dict[float, dict[int, float]] = {}
+    for row in rows:
+        moments.setdefault(row["at"], {})[row["rank"]] = own_seconds(row) or 0.0
+    whole = [own for own in moments.values() if own.keys() == ranks]
+    slower = sum(own[rank] > median(value for one, value in own.items() if one != rank) for own in whole)
+    count = len(whole)
+    chance: float = sum(math.comb(count, times) for times in range(slower, count + 1)) / 2**count
+    return len(ranks) * chance < MOST_CHANCE
 
 
 def _slowest(rows: Rows, ranks: set[int]) -> Straggler | None:

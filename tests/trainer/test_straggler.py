@@ -38,7 +38,7 @@ def test_the_delay_and_what_a_step_is_longer_by_are_those_that_were_given() -> N
         ("none is slower", rows({0: STEP, 1: STEP})),
         ("by less than ten percent", rows({0: STEP, 1: STEP * (1 + LEAST_SLOWDOWN - 0.01)})),
         ("only noise", rows({0: STEP, 1: STEP, 2: STEP}, noise=0.3)),
-        ("for less than half a minute", rows({0: STEP, 1: 2 * STEP}, seconds=25)),
+        ("for less than a minute", rows({0: STEP, 1: 2 * STEP}, seconds=45)),
         (
             "in the last third alone",
             rows({0: STEP, 1: STEP}, seconds=80) + rows({0: STEP, 1: 2 * STEP}, seconds=40, begin=85),
@@ -62,3 +62,17 @@ def test_it_is_named_in_noise_too() -> None:
     found = find_straggler(rows({0: STEP, 1: STEP, 2: 1.3 * STEP}, noise=0.1))
     assert found is not None
     assert found.rank == 2
+
+
+def test_noise_alone_names_somebody_in_hardly_any_window() -> None:
+    """Own times that differ by half from moment to moment, as on a machine with too few cores, but not by rank."""
+    draws = random.Random(1)
+    named = 0
+    for _ in range(400):
+        given = [
+            {"rank": rank, "at": 5.0 * number, "t_step": STEP, "t_collective": STEP * draws.uniform(0.3, 0.9)}
+            for number in range(24)
+            for rank in range(2)
+        ]
+        named += find_straggler(given) is not None
+    assert named <= 2

@@ -17,7 +17,7 @@ from trainer.gpu import CpuSampler
 from trainer.group import Line
 from trainer.straggler import find_straggler
 
-ROUNDS, STEPS = 7, 4
+ROUNDS, STEPS = 13, 3
 SLEEP_SECONDS = 0.01
 """Of every rank's own work in a step, which a busy machine makes longer by little."""
 
@@ -28,7 +28,7 @@ Rounds = list[list[dict[str, Any]]]
 
 def some_rounds(line: Line) -> list[Rounds]:
     """Steps of a small network while one rank sleeps longer, another one, and none; the first one's rows after each."""
-    figures.INTERVAL_SECONDS = 0.02
+    figures.INTERVAL_SECONDS = 0.01
     machine = prepare(device="cpu", threads=1)
     model = share_batch_norm(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), machine.device)
     network = connected(model, machine)
@@ -43,7 +43,7 @@ def some_rounds(line: Line) -> list[Rounds]:
                     time.sleep(SLEEP_SECONDS * (2 if line.ranks.rank == slowed else 1))
                     network(x).square().mean().backward()
                     line.pace.add_step(time.perf_counter() - began)
-                time.sleep(0.1)  # so that every rank's figures have come, outside of any step
+                time.sleep(0.06)  # so that every rank's figures have come, outside of any step
                 line.share()
                 rounds.append(collector.rows(CpuSampler().sample()))
             found.append(rounds)
