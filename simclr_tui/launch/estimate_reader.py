@@ -1,5 +1,6 @@
 """Reads what estimates rest on: the epochs and the memory of runs that have trained, and what is free now."""
 
+import json
 import os
 import platform
 
@@ -22,8 +23,19 @@ def read_known(reader: StoreReader | None) -> Known:
     machine = machine_now()
     if reader is None:
         return Known((), machine)
-    trained = [run for run in reader.runs() if run.kind in TRAINED_KINDS and run.epoch and run.device][:_MOST_RUNS]
-    return Known(tuple(_measured(reader, run) for run in trained), machine)
+    trained = [
+        run for run in reader.runs() if run.kind in TRAINED_KINDS and run.epoch and run.device and _is_alone(run)
+    ]
+    return Known(tuple(_measured(reader, run) for run in trained[:_MOST_RUNS]), machine)
+
+
+def _is_alone(run: Run) -> bool:
+    """Whether one process trained it, as one that is launched from here will: ranks share time and memory out."""
+    try:
+        facts = json.loads(run.fingerprint or "{}")
+    except ValueError:  # edited by hand
+        return True
+    return not isinstance(facts, dict) or facts.get("ranks", 1) == 1
 
 
 def _measured(reader: StoreReader, run: Run) -> Measured:

@@ -177,6 +177,9 @@ def test_it_is_read_from_a_store_of_known_figures(runs: Path) -> None:
     for used in (100, 700, 300):
         store.beat(run_id, {"source": "cpu", "process_memory_bytes": used << 20})
     add_run(store, "never-began")
+    shared = add_run(store, "of-two-ranks", steps=STEPS_PER_EPOCH, lifecycle="finished")
+    store.put_epoch(shared, 1, {"t_epoch": 1.0})
+    store.update_run(shared, fingerprint='{"ranks": 2}')
     store.close()
     reader = StoreReader.open(runs)
     known = read_known(reader)

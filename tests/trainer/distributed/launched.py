@@ -14,7 +14,7 @@ import psutil
 from tests.trainer.ranks import free_port
 
 WAIT_SECONDS = 120.0
-_TURN_SECONDS = 0.4
+_TURN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)

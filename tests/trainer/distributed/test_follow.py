@@ -14,7 +14,7 @@ from tests.trainer.distributed.launched import Launched, Node, until
 from tests.trainer.ranks import free_port
 from trainer.store.rank_samples import rank_samples
 from trainer.store.runs import RunStore
-from trainer.straggler import Straggler, find_straggler
+from trainer.straggler import Straggler, find_straggler, own_seconds
 
 EPOCHS = 1
 STEPS = 8
@@ -161,12 +161,17 @@ def test_two_machines_train_one_run_of_which_one_has_the_folder_and_a_lost_one_i
         assert (run.lifecycle, run.exit_code) == ("interrupted", 75), first.said
 
 
+def own(store: RunStore, run_id: str) -> list[tuple[int, float | None]]:
+    """Ranks with their own seconds of a step, as they came."""
+    return [(row["rank"], own_seconds(row)) for row in rank_samples(store, run_id, seconds=WATCHED_SECONDS)]
+
+
 @pytest.mark.reliability
 @pytest.mark.timeout(300)
 def test_a_rank_that_is_held_back_is_named_and_none_where_none_is(tmp_path: Path, launched: list[Launched]) -> None:
-    """By real signals: it is stopped for nine tenths of the time. How it was before is the control."""
+    """By real signals: it is stopped for three quarters of the time. How it was before is the control."""
     runs = tmp_path / "runs"
-    launched.append(Launched(runs, 2, [*options(epochs="100000", batch_size="20", image_size="32"), "--name", "slow"]))
+    launched.append(Launched(runs, 2, [*options(epochs="100000"), "--name", "slow"]))
     until(lambda: (runs / "runs.db").exists(), launched[0])
     with closing(RunStore.open(runs)) as store:
         until(lambda: store.runs() and store.last_step(store.find("slow").id) > 5, launched[0])
@@ -177,9 +182,9 @@ def test_a_rank_that_is_held_back_is_named_and_none_where_none_is(tmp_path: Path
 
         time.sleep(WATCHED_SECONDS + 5)
         assert {row["rank"] for row in rank_samples(store, run_id, seconds=30)} == {0, 1}, launched[0].said
-        assert found() is None
-        launched[0].hold_back(1, share=0.9, seconds=WATCHED_SECONDS + 5)
+        assert found() is None, own(store, run_id)
+        launched[0].hold_back(1, share=0.75, seconds=WATCHED_SECONDS + 5)
         named = found()
-        assert named is not None, rank_samples(store, run_id, seconds=60)
+        assert named is not None, own(store, run_id)
         assert named.rank == 1
         assert named.slowdown > 0.3
