@@ -152,6 +152,7 @@ def test_a_run_that_its_supervisor_starts_again_did_not_end(
     )
     thread = in_background(supervised, notify())
     store.lifecycle(errand.run_id, "failed", "it hung")
+    time.sleep(0.4)
     process.kill()
     process.wait()
     time.sleep(1.0)
