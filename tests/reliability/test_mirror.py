@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from tests.reliability.same import differing
-from tests.reliability.trainers import UNSCORED, Trainer, newest_run, options, run_to_end, until
+from tests.reliability.trainers import UNSCORED, Trainer, newest_run, options, run_to_end, steps, until
 from tests.trainer.mirror.living import lives, mirrored_run, needs
 from tests.trainer.mirror.reading import expected, held
+from trainer.mirror.mark import mark_file, read_mark
 from trainer.mirror.names import LOGGERS
 from trainer.paths import tensorboard_dir
 from trainer.store import RunStore
@@ -97,9 +98,9 @@ def test_a_mirror_outlives_the_end_of_a_hung_trainer(runs: Path) -> None:
     assert trainer.wait() == 70, "its watchdog has ended it, and all that belongs to it"
     run_id = newest_run(runs)
     until(lambda: not mirrors(runs))
-    found = held("tensorboard", runs, run_id)
-    assert found == expected(runs, run_id), "the mirror was let be, and has handed on the rest"
-    assert found
+    assert held("tensorboard", runs, run_id) == expected(runs, run_id)
+    reached = read_mark(mark_file(runs, run_id, "tensorboard")).reached
+    assert reached["steps"] == (steps(runs, run_id)[-1][0],), "it was let be, and has ended in good order"
 
 
 @pytest.mark.reliability

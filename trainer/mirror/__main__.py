@@ -63,10 +63,14 @@ def _by_hand(reader: StoreReader, run: Run, name: str, *, follow: bool) -> int:
         for number in _CODES:
             signal.signal(number, end)
         code = mirror.run(until_end=follow)
+    points = f"{mirror.handed_on:,} points" if mirror.handed_on != 1 else "1 point"
+    title = LOGGERS[name].title
+    if came:
+        _print(f"{points} of {run.name} handed on to {title}; the same command goes on", sys.stdout)
+        return int(_CODES[signal.Signals(came[0])])
     if code == ExitCode.FINISHED:
-        points = f"{mirror.handed_on:,} points" if mirror.handed_on != 1 else "1 point"
-        _print(f"{run.name} is in {LOGGERS[name].title} ({points} handed on): {mirror.where}", sys.stdout)
-    return int(_CODES[signal.Signals(came[0])]) if came else code
+        _print(f"{run.name} is in {title} ({points} handed on): {mirror.where}", sys.stdout)
+    return code
 
 
 def _say(_level: str, sentence: str) -> None:

@@ -137,6 +137,8 @@ class Mirror:
                 sink.write(fresh)
                 self.handed_on += len(fresh)
             self._mark.reached[page[-1].table] = page[-1].key
+            if self._asked.end.is_set():
+                break
             if time.monotonic() - self._marked_at >= MARK_SECONDS:
                 self._save_mark(sink)
         sink.flush()

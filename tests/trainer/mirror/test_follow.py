@@ -46,9 +46,11 @@ def trainer_of(runs: Path, run_id: str) -> Iterator[None]:
 class Beside:
     """A mirror in a thread of the test, and what it told."""
 
-    def __init__(self, runs: Path, run_id: str) -> None:
+    def __init__(self, runs: Path, run_id: str, *, ends_at_once: bool = False) -> None:
         self.told: list[tuple[str, str]] = []
         self.asked = Asked()
+        if ends_at_once:
+            self.asked.end.set()
         self._runs, self._run_id = runs, run_id
         self._code: list[int] = []
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -100,21 +102,21 @@ def test_it_follows_the_run_and_ends_with_everything_once_its_trainer_is_gone(st
 def test_a_full_disk_is_told_once_and_what_was_missed_is_written_later(store: RunStore, runs: Path) -> None:
     run_id = mirrored_run(store)
     store.lifecycle(run_id, "resumed", "by a test")
-    with mounted(tensorboard_dir(runs, run_id), "64k") as small, trainer_of(runs, run_id):
-        (small / "other").write_bytes(b"x" * 60_000)
-        mirror = Beside(runs, run_id)
-        store.append(run_id, [step_row(step) for step in range(41, 91)])
-        until(lambda: bool(mirror.told))
-        time.sleep(0.5)
-        assert len(mirror.told) == 1, "and not at every try"
-        level, sentence = mirror.told[0]
-        assert level == "warning"
-        assert "TensorBoard stands still ([Errno 28] No space left on device" in sentence
-        (small / "other").unlink()
-        until(lambda: len(mirror.told) == 2)
-        assert mirror.told[1] == ("info", "the mirror to TensorBoard goes on, with everything up to here")
-        store.lifecycle(run_id, "finished", "by a test")
-        mirror.asked.end.set()
+    with mounted(tensorboard_dir(runs, run_id), "64k") as small:
+        with trainer_of(runs, run_id):
+            (small / "other").write_bytes(b"x" * 60_000)
+            mirror = Beside(runs, run_id)
+            store.append(run_id, [step_row(step) for step in range(41, 91)])
+            until(lambda: bool(mirror.told))
+            time.sleep(0.5)
+            assert len(mirror.told) == 1, "and not at every try"
+            level, sentence = mirror.told[0]
+            assert level == "warning"
+            assert "TensorBoard stands still ([Errno 28] No space left on device" in sentence
+            (small / "other").unlink()
+            until(lambda: len(mirror.told) == 2)
+            assert mirror.told[1] == ("info", "the mirror to TensorBoard goes on, with everything up to here")
+            store.lifecycle(run_id, "finished", "by a test")
         assert mirror.end() == 0
         assert held("tensorboard", runs, run_id) == expected(runs, run_id)
 
@@ -129,6 +131,16 @@ def test_after_the_end_of_the_run_it_tries_a_few_times_and_says_what_hands_on_th
     assert [level for level, _ in mirror.told] == ["warning", "warning"]
     assert mirror.told[-1][1].startswith("not all of the run is in TensorBoard (")
     assert mirror.told[-1][1].endswith(f"`simclr-tui mirror {run_id} --to tensorboard` hands on the rest")
+
+
+def test_one_that_is_asked_to_end_stops_after_a_page_and_the_next_goes_on_there(store: RunStore, runs: Path) -> None:
+    run_id = mirrored_run(store)
+    mirror = Beside(runs, run_id, ends_at_once=True)
+    assert mirror.end() == 0
+    first = held("tensorboard", runs, run_id)
+    assert 0 < len(first) < len(expected(runs, run_id))
+    assert Beside(runs, run_id).end() == 0
+    assert held("tensorboard", runs, run_id) == expected(runs, run_id)
 
 
 def test_a_run_that_was_deleted_is_no_trouble(store: RunStore, runs: Path) -> None:
