@@ -84,10 +84,11 @@ def _starting_verbs(verbs: Any) -> None:
         verbs,
         "demo",
         "run the demo: two minutes on drawn shapes, with no data and no GPU",
-        usage="simclr-tui demo [--name NAME] [any setting]",
+        usage="simclr-tui demo [--name NAME] [--mirror LOGGER,…] [any setting]",
         json=False,
     )
     demo.add_argument("--name", default="", help="what to call the run")
+    add_mirror_options(demo)
     add_settings(demo, PretrainConfig)
     launch = add_verb(
         verbs,

@@ -28,6 +28,7 @@ from trainer.store.runs import RunStore
 
 def demo(options: argparse.Namespace, runs: Path) -> int:
     """Run the demo: in the dashboard where there is a terminal, else with its progress on stdout."""
+    loggers = chosen(options) or ()
     settings = given(options, PretrainConfig)
     config = load_preset("demo").config(**settings)
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -36,6 +37,7 @@ def demo(options: argparse.Namespace, runs: Path) -> int:
         store = RunStore.open(runs)
         try:
             run_id = new_pretrain_run(store, config, preset="demo", name=options.name)
+            want(store, store.run(run_id), loggers)
             child = start_run(store, run_id)
         finally:
             store.close()
@@ -44,6 +46,7 @@ def demo(options: argparse.Namespace, runs: Path) -> int:
         return code
     sys.stdout.flush()
     words = demo_command(runs, options.name, config, list(settings))
+    words += ["--mirror", ",".join(loggers)] if loggers else []
     os.execv(words[0], words)
     return ExitCode.FINISHED
 

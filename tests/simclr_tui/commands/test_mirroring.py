@@ -82,7 +82,7 @@ def test_a_child_is_mirrored_where_it_is_told_to_be(
 
 def test_wrong_loggers_make_no_run(store: RunStore, runs: Path, run_id: str) -> None:
     before = len(store.runs())
-    for words in (("launch", "--preset", "demo"), ("fork", run_id), ("resume", run_id)):
+    for words in (("demo",), ("launch", "--preset", "demo"), ("fork", run_id), ("resume", run_id)):
         assert "is no logger; choose from" in sentence(call(runs, *words, "--mirror", "tensorbord"), 2)
     refused = sentence(call(runs, "resume", "--all", "--tensorboard"), 2)
     assert refused.startswith("resume --all: each run goes on as it was")
