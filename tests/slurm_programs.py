@@ -4,6 +4,7 @@ They do what the manuals say of the originals, as far as it is used here. No Slu
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -96,7 +97,7 @@ class Slurm:
         asked = dict(word.removeprefix("--").partition("=")[::2] for word in words_of(script.read_text()))
         folder = Path(asked["chdir"])
         environment = os.environ | {"SLURM_JOB_ID": job, "SLURM_CPUS_PER_TASK": asked["cpus-per-task"]}
-        with (folder / asked["output"]).open("ab" if asked["open-mode"] == "append" else "wb") as log:
+        with filled_in(asked["output"], job).open("ab" if asked["open-mode"] == "append" else "wb") as log:
             return subprocess.Popen(
                 ["bash", str(script)],
                 cwd=folder,
@@ -118,6 +119,12 @@ class Slurm:
         while not (self.folder / "tasks").exists():
             assert time.monotonic() < deadline, "srun was not called"
             time.sleep(0.02)
+
+
+def filled_in(pattern: str, job: str) -> Path:
+    """The path of a log as Slurm makes it: `%%` is a percent sign, `%j` the job, and a backslash is dropped."""
+    found = re.sub("%(.)", lambda match: {"%": "%", "j": job}.get(match[1], ""), pattern.replace("\\", ""))
+    return Path(found)
 
 
 def words_of(script: str) -> list[str]:

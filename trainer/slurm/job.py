@@ -126,13 +126,13 @@ class SlurmJob:
 
         Args:
             name: of the run.
-            folder: the run's own, in which the job prints to the run's log. Not a part of the log's path, in which
-                sbatch would replace `%` and backslashes.
+            folder: the run's own, in which the job prints to the run's log. `%` is doubled there, since `%j` and the
+                like would be replaced (sbatch(1), filename pattern).
         """
         wanted = {
             "job-name": name,
             "chdir": str(folder),
-            "output": "log.txt",
+            "output": str(folder / "log.txt").replace("%", "%%"),
             "open-mode": "append",
             "signal": f"USR1@{self.signal_seconds}",
             "nodes": "1",

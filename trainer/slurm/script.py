@@ -78,6 +78,8 @@ def script(job: SlurmJob, *, name: str, folder: Path, runs: Path, run_id: str, i
         options.append("--wait=300")
     for path in (sys.executable, str(runs), str(folder)):
         _check_path(path)
+    if "\\" in str(folder):
+        raise UsageError(f"{quoted(str(folder))} has a backslash, which sbatch would drop; choose another --runs-dir")
     return _TEXT.format(
         directives="\n".join(f"#SBATCH {directive(word)}" for word in job.directives(name, folder)),
         python=shlex.quote(sys.executable),

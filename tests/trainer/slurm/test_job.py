@@ -69,7 +69,7 @@ def test_options_are_those_of_sbatch_and_nothing_is_said_of_what_was_not_asked()
         "--requeue",
         "--job-name=first",
         "--chdir=/shared/runs/0123456789",
-        "--output=log.txt",
+        "--output=/shared/runs/0123456789/log.txt",
         "--open-mode=append",
         "--signal=USR1@300",
         "--nodes=1",

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.slurm_programs import Slurm, words_of
+from tests.slurm_programs import Slurm, filled_in, words_of
 from trainer.errors import UsageError
 from trainer.slurm.job import SlurmJob
 from trainer.slurm.script import directive, script
 
-ODD = 'it\'s "odd" $HOME `id` %j #1 \\ ünï; & | > *'
+ODD = 'it\'s "odd" $HOME `id` %j #1 ünï; & | > *'
 RECORDER = """\
 #!/bin/bash
 printf '%s\\0' "$RANK" "$WORLD_SIZE" "$LOCAL_RANK" "$MASTER_ADDR" "$MASTER_PORT" "$@" >>"$RECORD"
@@ -172,7 +172,17 @@ def test_a_machine_that_does_not_see_the_runs_says_so_and_starts_nothing(
     assert not recorded.exists()
 
 
-def test_a_path_with_a_line_break_is_refused(tmp_path: Path) -> None:
-    folder = Path("/shared/a\nb")
-    with pytest.raises(UsageError, match="can't be written into a batch script"):
+@pytest.mark.parametrize(
+    ("path", "words"), [("/shared/a\nb", "can't be written into a batch script"), ("/shared/a\\b", "has a backslash")]
+)
+def test_a_path_that_sbatch_would_change_is_refused(path: str, words: str) -> None:
+    folder = Path(path)
+    with pytest.raises(UsageError, match=words):
         script(SlurmJob(cpus=1), name="x", folder=folder, runs=folder, run_id="0123456789")
+
+
+def test_a_percent_sign_stays_one_in_the_path_of_the_log() -> None:
+    folder = Path("/shared/100 %j/0123456789")
+    asked = dict(word.partition("=")[::2] for word in SlurmJob(cpus=1).directives("x", folder))
+    assert filled_in(asked["--output"], "7") == folder / "log.txt"
+    assert filled_in(str(folder / "log.txt"), "7") != folder / "log.txt"
