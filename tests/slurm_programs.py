@@ -29,6 +29,10 @@ if [[ " $* " == *" --parsable "* ]]; then echo $number; else echo "Submitted bat
 
 _SQUEUE = """\
 for word; do [[ $word == --jobs=* ]] && number=${word#--jobs=}; done
+if [[ $* == *--Format=PreemptTime* && -e job.$number ]]; then
+  echo "$(cat "preempted.$number" 2>/dev/null || echo N/A) $(cat "job.$number")"
+  exit
+fi
 cat "job.$number" 2>/dev/null || { echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1; }
 """
 
@@ -86,6 +90,10 @@ class Slurm:
     def set_state(self, job: str, state: str) -> None:
         """Let a job be in another state."""
         (self.folder / f"job.{job}").write_text(f"{state}\n")
+
+    def preempt(self, job: str) -> None:
+        """Take a job's machine for another one, and leave it the time that its partition grants."""
+        (self.folder / f"preempted.{job}").write_text("2026-11-28T01:59:43\n")
 
     def script(self, job: str) -> Path:
         """What was submitted, as Slurm has it."""

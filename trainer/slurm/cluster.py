@@ -65,6 +65,16 @@ def job_state(job: str, cluster: str = "") -> str | None:
     return states[-1] if states else ""
 
 
+def is_preempted(job: str) -> bool:
+    """Whether Slurm has taken a running job's machine for another one, and gives it its GraceTime; False if unknown."""
+    try:
+        out, _ = _call(["squeue", "--noheader", f"--jobs={job}", "--Format=PreemptTime:40,State:20"], _ASK_SECONDS)
+    except TrainerError:
+        return False
+    words = out.split()
+    return len(words) == 2 and words[0] != "N/A" and words[1] == "RUNNING"
+
+
 def cancel(job: str, cluster: str = "") -> None:
     """Take a job out of the queue, or end it.
 

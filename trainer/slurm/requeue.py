@@ -1,7 +1,9 @@
 """`python -m trainer.slurm.requeue`: whether a run whose trainer has ended in its job goes back into Slurm's queue.
 
-Called by the run's batch script. A run that saved because its time was up goes back; one that a person paused or that
-failed does not, and neither does one that gets nowhere, which would take a machine again and again.
+Called by the run's batch script. A run that saved because its time was up goes back, and one that was preempted: its
+job would be over once it has ended by itself, before Slurm puts it back at the end of the GraceTime. One that a person
+paused or cancelled, or that failed, does not, and neither does one that gets nowhere, which would take a machine again
+and again.
 """
 
 import argparse
@@ -24,7 +26,9 @@ FRUITLESS_REQUEUES = 2
 _MOST_EVENTS = 1000
 
 
-def reason_to_end(run: Run, code: int, state: str, submitted_at: Sequence[int], step: int) -> str | None:
+def reason_to_end(
+    run: Run, code: int, state: str, submitted_at: Sequence[int], step: int, *, is_preempted: bool = False
+) -> str | None:
     """Why a run stays out of the queue, or None where it goes back. Pure.
 
     Args:
@@ -33,8 +37,11 @@ def reason_to_end(run: Run, code: int, state: str, submitted_at: Sequence[int], 
         state: one of trainer.state.STATES.
         submitted_at: the last step of the run at each time that Slurm got it, oldest first.
         step: its last step now.
+        is_preempted: whether Slurm has taken the machine for another job.
     """
-    if code not in (ExitCode.TRY_AGAIN, KILLED_BY_USR1):
+    if code == ExitCode.SIGTERM and not is_preempted:
+        return "it was ended by SIGTERM, and not by a preemption"
+    if code not in (ExitCode.TRY_AGAIN, KILLED_BY_USR1, ExitCode.SIGTERM):
         return f"it ended with code {code}"
     if state in LIVE_STATES:
         return f"another trainer has it ({run.host})"
@@ -55,7 +62,8 @@ def again(store: RunStore, run_id: str, code: int, job: str) -> int:
         event.step or 0 for event in store.events(run_id=run_id, limit=_MOST_EVENTS) if event.kind == SUBMITTED
     ]
     step = store.last_step(run_id)
-    reason = reason_to_end(run, code, run_state(run, store.runs_path), submitted_at, step)
+    is_preempted = code == ExitCode.SIGTERM and cluster.is_preempted(job)
+    reason = reason_to_end(run, code, run_state(run, store.runs_path), submitted_at, step, is_preempted=is_preempted)
     if reason is not None:
         _say(f"job {job} is not queued again, since {reason}; `simclr-tui resume {run_id} --slurm` goes on")
         return code

@@ -36,8 +36,8 @@ srun {srun} \\
 code=$?
 
 case $code in
-  # 75: saved and ended, or not now. 138: the signal came before the trainer was up.
-  75 | {killed}) exec "$python" -m trainer.slurm.requeue --runs-dir "$runs" --run "$run" --code "$code" ;;
+  # 75: saved and ended, or not now. 138: the signal came before the trainer was up. 143: ended by SIGTERM.
+  75 | {killed} | 143) exec "$python" -m trainer.slurm.requeue --runs-dir "$runs" --run "$run" --code "$code" ;;
 esac
 exit "$code"
 """

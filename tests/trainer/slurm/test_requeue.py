@@ -51,7 +51,8 @@ def test_a_run_that_saved_goes_back_and_is_queued(store: RunStore, slurm: Slurm,
         ("stopped", 0, 75, "it is stopped"),
         ("failed", 1, 138, "it failed"),
         ("failed", 2, 75, "it failed"),
-        ("interrupted", 143, 143, "it ended with code 143"),
+        ("interrupted", 143, 143, "it was ended by SIGTERM, and not by a preemption"),
+        ("interrupted", 70, 70, "it ended with code 70"),
         ("failed", 1, 1, "it ended with code 1"),
         ("finished", 0, 0, "it ended with code 0"),
     ],
@@ -73,6 +74,29 @@ def test_what_a_person_ended_or_what_failed_stays_out(
     said = capsys.readouterr().out
     assert f"job {JOB} is not queued again, since {words}" in said
     assert f"simclr-tui resume {run_id} --slurm" in said
+
+
+def test_a_run_that_was_preempted_goes_back_although_it_has_ended_before_its_time(
+    store: RunStore, slurm: Slurm, run_id: str
+) -> None:
+    """Slurm puts back what is still there at the end of the GraceTime; what has ended is over for it."""
+    store.lifecycle(run_id, "interrupted", "ended by SIGTERM", exit_code=143)
+    slurm.preempt(JOB)
+    assert again(store, run_id, 143, JOB) == 0
+    assert slurm.calls("scontrol") == [["requeue", JOB]]
+    assert run_state(store.run(run_id), store.runs_path) == "queued"
+
+
+def test_where_slurm_does_not_answer_nothing_is_taken_for_a_preemption(
+    store: RunStore, slurm: Slurm, run_id: str
+) -> None:
+    slurm.preempt(JOB)
+    slurm.refuse("squeue", "slurm_load_jobs error: Unable to contact slurm controller")
+    assert again(store, run_id, 143, JOB) == 143
+    slurm.refuse("squeue", "")
+    slurm.set_state(JOB, "COMPLETING")  # cancelled within its GraceTime
+    assert again(store, run_id, 143, JOB) == 143
+    assert slurm.calls("scontrol") == []
 
 
 @pytest.mark.parametrize("lifecycle", ["submitted", "failed"])

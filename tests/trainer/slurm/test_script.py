@@ -105,8 +105,10 @@ def test_the_trainer_is_started_by_srun_with_every_path_as_it_is(
     assert slurm.calls("srun")[0][:3] == ["--ntasks=1", "--cpus-per-task=5", "--kill-on-bad-exit=0"]
 
 
-@pytest.mark.parametrize(("code", "asks"), [(0, False), (1, False), (2, False), (70, False), (75, True), (137, False)])
-def test_only_what_saved_or_could_not_start_is_asked_about(
+@pytest.mark.parametrize(
+    ("code", "asks"), [(0, False), (1, False), (2, False), (70, False), (75, True), (143, True), (137, False)]
+)
+def test_only_what_saved_or_could_not_start_or_was_ended_is_asked_about(
     tmp_path: Path, slurm: Slurm, recorded: Path, monkeypatch: pytest.MonkeyPatch, code: int, asks: bool
 ) -> None:
     monkeypatch.setenv("CODE", str(code))
@@ -128,10 +130,10 @@ def test_a_signal_before_the_trainer_is_up_is_asked_about(
     assert calls(recorded)[-1][-1] == "138"
 
 
-def test_the_shell_outlives_the_signal_of_a_preemption_and_ends_as_the_trainer_did(
+def test_the_shell_outlives_the_signal_of_a_preemption_and_asks_what_becomes_of_the_run(
     tmp_path: Path, slurm: Slurm, recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slurm sends SIGTERM to the shell as well once its patience is over, and to the processes of the step before."""
+    """Slurm sends SIGTERM to the shell as well as to the processes of the step."""
     monkeypatch.setenv("SLEEPS", "1")
     job = slurm.begin(written(tmp_path, SlurmJob(cpus=1)))
     slurm.wait_for_tasks()
@@ -141,8 +143,8 @@ def test_the_shell_outlives_the_signal_of_a_preemption_and_ends_as_the_trainer_d
         time.sleep(0.02)
     job.send_signal(signal.SIGTERM)
     slurm.signal_tasks(signal.SIGTERM)
-    assert job.wait(60) == 143
-    assert len(calls(recorded)) == 1
+    assert job.wait(60) == 0
+    assert calls(recorded)[1][6:] == [*calls(recorded)[1][6:-2], "--code", "143"]
 
 
 def test_each_gpu_has_a_process_that_knows_its_rank(
