@@ -115,8 +115,8 @@ def _idle(side: Side) -> float | None:
 def _energy_lines(sides: Sequence[Side], price: Price | None, note: str, is_comparable: bool) -> list[Line]:
     """Of the card, of the processors, of both for 1,000 images, and what both cost."""
     estimated = "estimated from power" if any(side.run.energy_source == "power" for side in sides) else ""
-    first = "of the first card alone" if any(ranks_of(side.run) > 1 for side in sides) else ""
-    card_note = "; ".join(filter(None, (note, estimated, first)))
+    several = "of all ranks' cards" if any(ranks_of(side.run) > 1 for side in sides) else ""
+    card_note = "; ".join(filter(None, (note, estimated, several)))
 
     def row(name: str, show: Callable[[float], str], of: Callable[[Side], float | None], words: str) -> Line:
         measure = replace(_SECONDS, name=name, show=show)
