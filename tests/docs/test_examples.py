@@ -28,6 +28,7 @@ def test_every_example_that_has_no_test_of_its_own_runs_as_it_stands(here: Path)
 
 
 @pytest.mark.reliability
+@pytest.mark.timeout(600)
 def test_a_network_of_ones_own_is_trained_by_its_own_program_and_refused_by_the_plain_one(tmp_path: Path) -> None:
     ((_, code),) = [example for example in examples() if example[0] == OWN_NETWORK]
     (tmp_path / "with_my_net.py").write_text(code)
