@@ -1,11 +1,12 @@
 """Runs that torchrun starts, for tests on a CPU."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import psutil
 from tests.trainer.ranks import free_port
 
 WAIT_SECONDS = 120.0
-_TURN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,11 @@ class Launched:
         for process in self._of(rank):
             process.send_signal(signal.SIGKILL)
 
-    def hold_back(self, rank: int, *, share: float, seconds: float) -> None:
-        """Let a rank be stopped for a share of the time, for so long."""
-        (process,) = self._of(rank)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            process.suspend()
-            time.sleep(share * _TURN_SECONDS)
-            process.resume()
-            time.sleep((1 - share) * _TURN_SECONDS)
+    def pin(self, rank: int, core: int) -> None:
+        """Let every thread of a rank run on one core."""
+        for process in self._of(rank):
+            for thread in process.threads():
+                os.sched_setaffinity(thread.id, {core})
 
     def _of(self, rank: int) -> list[psutil.Process]:
         return [
@@ -120,3 +116,17 @@ def until(condition: Callable[[], object], launched: Launched) -> None:
     while not condition():
         assert time.monotonic() < deadline, launched.said
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def neighbours(count: int, core: int) -> Iterator[None]:
+    """So many processes that compute on a core, of which each one there gets its share."""
+    made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        for one in made:
+            os.sched_setaffinity(one.pid, {core})
+        yield
+    finally:
+        for one in made:
+            one.kill()
+            one.wait()
