@@ -430,7 +430,7 @@ def main() -> None:
 def _environment(site: Path) -> dict[str, str]:
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")]), str(site)]
     fixed = {"PYTHONPATH": os.pathsep.join(path), "CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **fixed}
+    return {**os.environ, **fixed, "SIMCLR_TUI_NOTIFY": "off"}
 
 
 if __name__ == "__main__":

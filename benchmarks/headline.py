@@ -124,7 +124,8 @@ def start(runs: Path, name: str, options: list[str]) -> "subprocess.Popen[bytes]
     """A trainer that makes the run of that name or goes on with it; what it prints goes to a file beside the runs."""
     command = [sys.executable, "-m", "trainer.run", "--headless", "--runs-dir", str(runs), "--resume-or-start", name]
     with (runs / f"{name}.log").open("ab") as log:
-        return subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        quiet = os.environ | {"SIMCLR_TUI_NOTIFY": "off"}
+        return subprocess.Popen([*command, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=quiet)
 
 
 def select(runs: Path, query: str, values: tuple[Any, ...] = ()) -> list[Any]:

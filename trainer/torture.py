@@ -5,6 +5,7 @@ takes here, so that the run is long enough to be killed at spread instants and s
 comes right after a resume, before the run has got anywhere new, and one of its lives has another number of workers.
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from trainer.addresses import NOTIFY_VARIABLE
 from trainer.errors import TrainerError
 from trainer.manifest import BadManifestError, manifest_paths, read_manifest
 from trainer.paths import make_runs_dir, run_dir, store_file
@@ -80,6 +82,7 @@ class Killable:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=os.environ | {NOTIFY_VARIABLE: "off"},  # a person must not be told of these kills
             )
 
     def poll(self) -> int | None:

@@ -11,7 +11,7 @@ from tests.reliability import trainers
 from tests.trainer.test_store import make_run, step_row
 from trainer.errors import TrainerError
 from trainer.store.runs import RunStore
-from trainer.torture import Process, torture
+from trainer.torture import Killable, Process, torture
 from trainer.torture_compare import Comparison, compare, replayed
 from trainer.torture_outcome import Kill, Outcome
 
@@ -43,6 +43,14 @@ def no_trainer_is_left() -> object:
     for trainer in trainers.started:
         trainer.process.kill()
     trainers.started.clear()
+
+
+def test_nobody_is_told_of_kills_that_are_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMCLR_TUI_NOTIFY", "json://127.0.0.1:1")
+    process = Killable(tmp_path, ["--help"])
+    around = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
+    process.kill()
+    assert [one for one in around if one.startswith(b"SIMCLR_TUI_NOTIFY=")] == [b"SIMCLR_TUI_NOTIFY=off"]
 
 
 @pytest.mark.reliability
