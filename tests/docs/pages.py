@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SHELL = ("", "sh")
 """Languages of blocks whose lines are commands."""
-NOT_TYPED = ("text", "toml", "json", "ini", "yaml")
+NOT_TYPED = ("text", "toml", "json", "ini", "yaml", "bash")
 PYTHON = "python"
 
 _BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -20,6 +20,7 @@ _PLACEHOLDERS = {
     **dict.fromkeys(("NAME", "TEXT", "FILE", "PATH", "DIR", "FOLDER", "ID"), "named"),
     "DEVICE": "cpu",
     "FORMAT": "csv",
+    "LOGGER": "tensorboard",
 }
 """What stands in a sentence for something of the reader's own, as words that can be parsed."""
 

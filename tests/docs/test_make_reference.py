@@ -26,7 +26,7 @@ def test_a_page_is_what_the_code_gives(name: str) -> None:
 def test_the_settings_file_is_whole_but_for_what_is_another_librarys() -> None:
     text = made("settings-file.md")
     assert json.loads(text.partition("```json\n")[2].partition("```")[0])["properties"].keys() == {
-        *("theme", "poll_seconds", "graphics", "notices", "keys"),
+        *("theme", "poll_seconds", "graphics", "notices", "keys", "price_per_kwh", "currency"),
     }
     assert not any(f" {name}" in text for name in BUILTIN_THEMES if name != "textual")
 
