@@ -1,6 +1,6 @@
 """Stand-ins for Slurm's programs: small real ones on the PATH, which record what they are given.
 
-They do what the manuals say of the originals, as far as it is used here. No Slurm was at hand to compare them with.
+They do what the originals do, as far as it is used here; docs/cluster.md says what was seen of those.
 """
 
 import os

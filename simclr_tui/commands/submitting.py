@@ -76,7 +76,7 @@ def submit_again(options: argparse.Namespace, runs: Path) -> int:
         run = change_settings(store, run, given(options, PretrainConfig), options.accept)
         config = PretrainConfig.from_json(run.config)
         job = job.settled(config)
-        check_shares(config, config.batch_size, Ranks(world=job.ranks))
+        _of_node(config, job)  # says what does not agree; the settings stay those that the run was made with
         if loggers is not None:
             want(store, run, loggers)
         _tell(options, run, runs, submit_run(store, run.id, job, restarts=options.restart))

@@ -8,6 +8,7 @@ import pytest
 from simclr_tui.actions import Actions
 from simclr_tui.messages import ActionDone, ActionFailed
 from tests.simclr_tui.commands.test_commands import call, sentence
+from tests.simclr_tui.support import add_run
 from tests.slurm_programs import Slurm, words_of
 from trainer.config import PretrainConfig
 from trainer.slurm.kept import kept_of, script_file
@@ -110,6 +111,18 @@ def test_resume_asks_for_what_was_asked_before_but_for_what_is_given(runs: Path,
     assert kept is not None
     asked = kept.asked
     assert (kept.job, asked.gpus, asked.qos, asked.time, asked.options) == ("1235", "a100:2", "long", "2-0", ("hold",))
+
+
+def test_a_run_that_was_made_for_this_machine_is_submitted_with_its_settings(
+    runs: Path, store: RunStore, slurm: Slurm
+) -> None:
+    run_id = add_run(store, "first", device="cpu", threads=3)
+    done = call(runs, "resume", "first", "--slurm", "--slurm-gpus", "2")
+    assert done.returncode == 2
+    assert "--slurm-gpus: --device cpu uses none; give 0" in done.stderr
+    assert call(runs, "resume", "first", "--slurm", "--json").returncode == 0
+    assert not any("gres" in word for word in words_of(slurm.script("1234").read_text()))
+    assert PretrainConfig.from_json(store.run(run_id).config).threads == 3
 
 
 def test_a_waiting_run_is_paused_and_stopped_by_taking_it_out(runs: Path, store: RunStore, slurm: Slurm) -> None:
