@@ -1,12 +1,11 @@
 """Runs that torchrun starts, for tests on a CPU."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +46,13 @@ class Launched:
         restarts: int = 0,
         node: Node | None = None,
         folder: Path | None = None,
+        module: str = "trainer.run",
     ) -> None:
         """Args: the runs folder, how many ranks, the trainer's words, how often torchrun may start them again, which of
-        several machines it stands for, and the folder that it is started in."""
+        several machines it stands for, the folder that it is started in, and the program of each rank."""
         torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={world}", f"--max-restarts={restarts}"]
         torchrun += [f"--master-port={free_port()}"] if node is None else node.words()
-        command = [sys.executable, *torchrun, "-m", "trainer.run", "--headless", "--runs-dir", str(runs), *words]
+        command = [sys.executable, *torchrun, "-m", module, "--headless", "--runs-dir", str(runs), *words]
         place = runs.parent if folder is None else folder.parent  # its own machine's folder is looked at
         self._log = place / f"torchrun-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
@@ -77,12 +77,6 @@ class Launched:
         """Kill one rank."""
         for process in self._of(rank):
             process.send_signal(signal.SIGKILL)
-
-    def pin(self, rank: int, core: int) -> None:
-        """Let every thread of a rank run on one core."""
-        for process in self._of(rank):
-            for thread in process.threads():
-                os.sched_setaffinity(thread.id, {core})
 
     def _of(self, rank: int) -> list[psutil.Process]:
         return [
@@ -116,17 +110,3 @@ def until(condition: Callable[[], object], launched: Launched) -> None:
     while not condition():
         assert time.monotonic() < deadline, launched.said
         time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def neighbours(count: int, core: int) -> Iterator[None]:
-    """So many processes that compute on a core, of which each one there gets its share."""
-    made = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        for one in made:
-            os.sched_setaffinity(one.pid, {core})
-        yield
-    finally:
-        for one in made:
-            one.kill()
-            one.wait()

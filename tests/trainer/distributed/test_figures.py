@@ -21,13 +21,13 @@ ROUNDS, STEPS = 13, 3
 SLEEP_SECONDS = 0.01
 """Of every rank's own work in a step, which a busy machine makes longer by little."""
 
-SLOWED = (1, 0, None)
+SLOWED = (1, None)
 
 Rounds = list[list[dict[str, Any]]]
 
 
 def some_rounds(line: Line) -> list[Rounds]:
-    """Steps of a small network while one rank sleeps longer, another one, and none; the first one's rows after each."""
+    """Steps of a small network while one rank sleeps longer, and while none does; the first one's rows after each."""
     figures.INTERVAL_SECONDS = 0.01
     machine = prepare(device="cpu", threads=1)
     model = share_batch_norm(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), machine.device)

@@ -1,7 +1,6 @@
 """Runs of several processes under torchrun: what a person sees is one run, as one process would have trained it."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.reliability.trainers import Trainer, options
-from tests.trainer.distributed.launched import Launched, Node, neighbours, until
+from tests.trainer.distributed import slowed
+from tests.trainer.distributed.launched import Launched, Node, until
 from tests.trainer.ranks import free_port
 from tests.trainer.test_device_lock import user
 from trainer import device_lock
@@ -134,7 +134,9 @@ def test_paused_killed_and_ended_ranks_leave_a_run_that_goes_on_with_any_number_
         second.kill(1)
         second.wait()
         assert store.find("long").lifecycle == "interrupted", second.said
-        assert code.read_text() == "75\n"
+        assert code.read_text() in ("75\n", "143\n"), (
+            "the lost rank may be noticed before torchrun's SIGTERM, or after it"
+        )
 
         killed_at = reached()
         third = begin(2, restarts=1)
@@ -191,13 +193,14 @@ def own(store: RunStore, run_id: str) -> list[tuple[int, float | None]]:
 
 @pytest.mark.reliability
 @pytest.mark.timeout(300)
-def test_a_rank_that_is_held_back_is_named_and_none_where_none_is(tmp_path: Path, launched: list[Launched]) -> None:
-    """By others who compute on its core. How it was before they did is the control."""
-    cores = sorted(os.sched_getaffinity(0))[:2]
-    if len(cores) < 2:
-        pytest.skip("needs a core for each of two ranks")
-    runs = tmp_path / "runs"
-    launched.append(Launched(runs, 2, [*options(epochs="100000", batch_size="20", image_size="32"), "--name", "slow"]))
+def test_a_rank_that_is_slowed_is_named_and_none_where_none_is(
+    tmp_path: Path, launched: list[Launched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a run whose second rank takes longer from a moment on. How it was before is the control."""
+    runs, by = tmp_path / "runs", tmp_path / "by"
+    monkeypatch.setenv(slowed.VARIABLE, str(by))
+    words = [*options(epochs="100000"), "--name", "slow"]
+    launched.append(Launched(runs, 2, words, module="tests.trainer.distributed.slowed"))
     until(lambda: (runs / "runs.db").exists(), launched[0])
     with closing(RunStore.open(runs)) as store:
         until(lambda: store.runs() and store.last_step(store.find("slow").id) > 5, launched[0])
@@ -206,14 +209,13 @@ def test_a_rank_that_is_held_back_is_named_and_none_where_none_is(tmp_path: Path
         def found() -> Straggler | None:
             return find_straggler(rank_samples(store, run_id, seconds=WATCHED_SECONDS))
 
-        for rank, core in enumerate(cores):
-            launched[0].pin(rank, core)
         time.sleep(WATCHED_SECONDS + 10)
         assert {row["rank"] for row in rank_samples(store, run_id, seconds=30)} == {0, 1}, launched[0].said
         assert found() is None, own(store, run_id)
-        with neighbours(4, cores[1]):
-            time.sleep(WATCHED_SECONDS + 10)
-            named = found()
+        by.write_text("0.3")
+        time.sleep(WATCHED_SECONDS + 10)
+        named = found()
         assert named is not None, own(store, run_id)
         assert named.rank == 1
         assert named.slowdown > 0.3
+        assert named.delay_seconds == pytest.approx(0.3, rel=0.5)
