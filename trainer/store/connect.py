@@ -6,9 +6,7 @@ wait or fail: in WAL mode readers and the writer do not block each other (sqlite
 system, where there is no WAL mode, they wait for each other up to the busy timeout.
 """
 
-import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -16,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.errors import StoreError, StoreVersionError
-from trainer.sharing import create, give_to_group_of, lock_alone, open_lock, owner_of, whose
+from trainer.sharing import lock_alone, open_lock
 from trainer.store.filesystem import file_system_type, is_network, journal_mode_on
 from trainer.store.frozen import read_only_address
 from trainer.store.guard import WriteGuard
 from trainer.store.hiding import without_pandas
+from trainer.store.place import check_plain, make_or_refuse, share
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -29,9 +28,6 @@ SCHEMA_VERSION = 7
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0
-
-_HEADER_BYTES = 100
-"""Of every SQLite database that is not empty (sqlite.org/fileformat.html)."""
 
 _TELLING_COLUMNS = frozenset({"id", "name", "kind", "config", "lifecycle", "lifecycle_at", "created_at"})
 """Of `runs` since the first schema; a table of that name without them is another program's."""
@@ -49,7 +45,7 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
         StoreError: the file is not a database or cannot be read.
         StoreVersionError: it was made by a newer version.
     """
-    _check_plain(path)
+    check_plain(path)
     try:
         connection = sqlite3.connect(
             read_only_address(path), uri=True, isolation_level=None, timeout=timeout_seconds, check_same_thread=False
@@ -66,7 +62,7 @@ def connect_reader(path: Path, *, timeout_seconds: float = BUSY_TIMEOUT_SECONDS)
     except BaseException:
         connection.close()
         raise
-    _share(path)
+    share(path)
     return connection
 
 
@@ -86,7 +82,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
 
         from trainer.store.migrations import migrate
     _refuse_another_programs(path)
-    _make_or_refuse(path)
+    make_or_refuse(path)
     kind = file_system_type(path)
     guard = WriteGuard(path, timeout_seconds=BUSY_TIMEOUT_SECONDS, is_shared_by_machines=is_network(kind))
     try:
@@ -103,7 +99,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
         migrate(db, path, journal_mode_on(kind), guard)
         settle_journal_mode(connection, path, journal_mode_on(kind))
         guard.know()
-        _share(path)
+        share(path)
     except sqlite3.Error as error:
         connection.close()
         raise unreadable(path, error) from error
@@ -117,32 +113,6 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
         connection.close()
         raise
     return db, guard
-
-
-def _make_or_refuse(path: Path) -> None:
-    """Make the file of a store where it is missing, whose permissions SQLite gives to its log as well.
-
-    Raises:
-        StoreError: it can't be made, or is there and another person's, who alone may write it.
-    """
-    try:
-        os.close(create(path))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StoreError(f"{path} cannot be made ({error.strerror}); name a --runs-dir that you can write") from error
-    if not os.access(path, os.W_OK):
-        owner = owner_of(path)
-        raise StoreError(
-            f"{path} is {owner}'s and can be read but not written by you; name a --runs-dir of your own, or "
-            f"have {owner} share it (docs/shared-box.md)"
-        )
-
-
-def _share(path: Path) -> None:
-    """See that what this connection's SQLite made beside a store can be used by the others who use the store."""
-    for suffix in ("-wal", "-shm"):
-        give_to_group_of(path, path.with_name(path.name + suffix))
 
 
 def settle_journal_mode(connection: sqlite3.Connection, path: Path, wanted: str) -> None:
@@ -200,31 +170,6 @@ def _journal_mode(connection: sqlite3.Connection) -> str:
     return str(connection.execute("PRAGMA journal_mode").fetchone()[0]).upper()
 
 
-def _check_plain(path: Path) -> None:
-    """See that a store is a plain file, if it is there: SQLite would wait for what comes out of a pipe.
-
-    A file that is shorter than a database's header is refused too, since SQLite takes it for an empty one and
-    overwrites it.
-
-    Raises:
-        StoreError: it is something else, or may not be read.
-    """
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(f"{path} cannot be used as a run store ({error.strerror}); name another --runs-dir") from error
-    if not stat.S_ISREG(found.st_mode) or 0 < found.st_size < _HEADER_BYTES:
-        reason = "no database" if stat.S_ISREG(found.st_mode) else "no plain file"
-        raise StoreError(f"{path} cannot be used as a run store ({reason}); name another --runs-dir")
-    if not os.access(path, os.R_OK):
-        raise StoreError(
-            f"{path}{whose(path)} cannot be read by you; name another --runs-dir, or have {owner_of(path)} let you "
-            "read it (docs/shared-box.md)"
-        )
-
-
 def _refuse_another_programs(path: Path) -> None:
     """See that a file is a store, by a connection that can't write: the end of a writer's moves what lies in a WAL.
 
@@ -232,7 +177,7 @@ def _refuse_another_programs(path: Path) -> None:
         StoreError: it is none, or is of a newer version. What SQLite has against it the writer's connection will say,
             which can mend what a reader's can't, such as a journal that a crash has left.
     """
-    _check_plain(path)
+    check_plain(path)
     if not path.exists():
         return
     try:
