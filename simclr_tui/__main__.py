@@ -41,6 +41,7 @@ _COMMANDS = {
     "doctor": "doctoring:doctor",
     "watch": "watching:watch",
     "settings": "settings:settings",
+    "serve": "serving:serve",
 }
 
 _WATCH = "--watch"

@@ -14,6 +14,7 @@ from simclr_tui.commands.listing_parser import USAGE, listing_options
 from simclr_tui.commands.looking import add_looking_verbs
 from simclr_tui.commands.metrics_parser import add_metrics_verb
 from simclr_tui.commands.queueing_parser import add_queueing_verbs
+from simclr_tui.commands.serving_parser import add_serve_verb
 from simclr_tui.commands.verb_help import VerbFormatter
 from simclr_tui.commands.verb_options import add_verb, run_argument, runs_dir_option
 from trainer.benchmark_config import BenchmarkConfig
@@ -61,6 +62,7 @@ def _parser() -> OptionParser:
     add_exporting_verbs(verbs)
     _doctor_verb(verbs)
     add_comfort_verbs(verbs)
+    add_serve_verb(verbs)
     return parser
 
 
