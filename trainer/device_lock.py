@@ -18,6 +18,7 @@ import stat
 import time
 from pathlib import Path
 
+from trainer import elsewhere
 from trainer.errors import BusyError, TrainerError
 from trainer.process import locked_by
 from trainer.store.queue import run_of_process
@@ -203,10 +204,7 @@ def who(store: StoreReader, process: int) -> tuple[str, Run | None]:
     run = run_of_process(store, process) if process else None
     if run is not None:
         return f"{run.name} ({run.id})", run
-    try:
-        owner = Path(f"/proc/{process}").owner()
-    except (OSError, KeyError):
-        owner = "another user"
+    owner = elsewhere.owner(process) or "another user" if process else ""
     return f"process {process} of {owner}" if process else "a process of another container", None
 
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import faulthandler
 import importlib
+import multiprocessing
 import os
 import sys
 import time
@@ -79,6 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, line)
 
 
+def _end_workers() -> None:
+    """End loader workers that are left: they ignore SIGTERM, and the interpreter would wait for them at its end."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+
+
 def _run(options: argparse.Namespace, line: "Line | None") -> int:
     signals = Signals(requeue=options.requeue)
     signals.listen()  # as early as can be: from here on a signal is answered with everything in order
@@ -104,6 +111,7 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
             store.close()
             lock.release()
             let_go_of_all()
+            _end_workers()
         _check(signals)
         flags = {"--headless": options.headless, "--queue": options.queue, "--requeue": options.requeue}
         supervise.become(runs, run.id, [name for name, is_given in flags.items() if is_given])

@@ -1,10 +1,10 @@
 """Reads what estimates rest on: the epochs and the memory of runs that have trained, and what is free now."""
 
-import os
 import platform
 
 from simclr_tui.launch.estimate import ON_CPU, Known, MachineNow, Measured
 from trainer.devices import gpus
+from trainer.elsewhere import available_cores
 from trainer.store.measured import epoch_seconds, memory_bytes
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
@@ -45,6 +45,6 @@ def machine_now() -> MachineNow:
     return MachineNow(
         gpus=tuple(gpus()),
         cpu=f"{ON_CPU} ({platform.machine()})",
-        cores=len(os.sched_getaffinity(0)),
+        cores=available_cores(),
         free_bytes=int(psutil.virtual_memory().available),
     )
