@@ -9,7 +9,7 @@ import pytest
 from tests.reliability.trainers import UNSCORED, options
 from trainer.store.reader import StoreReader
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, pytest.mark.timeout(300)]
 
 
 def losses(runs: Path, *program: str, seed: str = "1") -> list[float | None]:
@@ -32,4 +32,4 @@ def test_spawned_workers_and_no_proc_change_no_bit(tmp_path: Path) -> None:
     here = losses(tmp_path / "linux", "-m", "trainer.run")
     assert len(here) == 16
     assert losses(tmp_path / "other", program) == here
-    assert losses(tmp_path / "control", program, seed="2") != here
+    assert losses(tmp_path / "control", "-m", "trainer.run", seed="2") != here
