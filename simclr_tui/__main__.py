@@ -44,6 +44,7 @@ _COMMANDS = {
     "settings": "settings:settings",
     "notify": "notify:notify",
     "completion": "completion:completion",
+    "serve": "serving:serve",
 }
 
 _WATCH = "--watch"

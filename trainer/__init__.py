@@ -14,3 +14,10 @@ The way of one image, module by module:
 Around it: config (what may be set), store (what is remembered), process (who is alive), checkpoint (what
 survives), control (what was asked for). `python -m trainer.run` ties them together.
 """
+
+import sys
+
+if sys.platform == "win32":
+    # Locks, signals and detached processes are POSIX's throughout, and the sentence is worth more than the first import
+    # that fails. Text in SystemExit is printed alone, with exit code 1.
+    raise SystemExit("simclr-tui: needs Linux or macOS; on Windows use it in WSL 2 (learn.microsoft.com/windows/wsl)")

@@ -300,4 +300,6 @@ def check_device(device: str) -> None:
     kind, _, index = device.partition(":")
     if device in ("auto", "cpu", "cuda", "next") or (kind == "cuda" and index.isdigit()):
         return
+    if kind == "mps":
+        raise ConfigError("device", "Apple's GPUs (mps) are not supported, see docs/platforms.md; choose cpu")
     raise ConfigError("device", f"{quoted(device)} is not known; choose auto, next, cpu, cuda or cuda:N")

@@ -18,11 +18,11 @@ import stat
 import time
 from pathlib import Path
 
+from trainer import elsewhere
 from trainer.errors import BusyError, TrainerError
 from trainer.paths import is_run_id
 from trainer.people import is_anothers, named_with_owner
 from trainer.process import locked_by
-from trainer.sharing import owner_of
 from trainer.store.queue import run_of_process
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
@@ -220,9 +220,9 @@ def who(store: StoreReader, process: int) -> tuple[str, Run | None]:
     if not process:
         return "a process of another container", None
     # Where /proc is mounted with hidepid=2 nothing is told of other people's processes.
-    owner = owner_of(Path(f"/proc/{process}")) or "another user"
-    elsewhere = _run_elsewhere(process)
-    return f"{owner}'s run {elsewhere} (process {process})" if elsewhere else f"process {process} of {owner}", None
+    owner = elsewhere.owner(process) or "another user"
+    other = _run_elsewhere(process)
+    return f"{owner}'s run {other} (process {process})" if other else f"process {process} of {owner}", None
 
 
 def _run_elsewhere(process: int) -> str:

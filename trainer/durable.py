@@ -4,12 +4,17 @@ Every call that changes the disk is one of `os`, in the order open, write, fsync
 without the first fsync is the classic loss (Pillai et al., OSDI 2014), and without the second the name may go.
 """
 
+import errno
+import fcntl
 import io
 import os
 import stat
 from pathlib import Path
 
 from trainer.sharing import create_anew
+
+_FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+"""fcntl(2) of macOS; file systems that don't know it have fsync."""
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -23,7 +28,7 @@ def write_durably(path: Path, data: bytes) -> None:
         descriptor = create_anew(temporary)
         try:
             _write_all(descriptor, data)
-            os.fsync(descriptor)
+            flush(descriptor)
         finally:
             os.close(descriptor)
         temporary.replace(path)
@@ -40,6 +45,23 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def flush(descriptor: int) -> None:
+    """fsync(2), and on macOS what that is elsewhere: fsync alone leaves bytes in the drive's own cache there.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if _FULL_SYNC is not None:
+        try:
+            fcntl.fcntl(descriptor, _FULL_SYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise
+        else:
+            return
+    os.fsync(descriptor)
+
+
 def sync(path: Path) -> None:
     """Make a file's bytes, or the names in a folder, outlive a power cut.
 
@@ -50,7 +72,7 @@ def sync(path: Path) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from trainer import elsewhere
 from trainer.errors import BusyError, StoreError
 from trainer.process import live_trainers
 from trainer.sharing import open_lock
@@ -53,7 +54,10 @@ def refuse_writers(path: Path) -> None:
     Raises:
         BusyError: one may.
     """
-    for process in Path("/proc").iterdir():
+    if not elsewhere.has_proc():
+        _refuse_openers(path)
+        return
+    for process in elsewhere.PROC.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
@@ -62,6 +66,15 @@ def refuse_writers(path: Path) -> None:
             continue
         if writes:
             raise BusyError(f"process {process.name} has {path} open for writing; end it, then try again")
+
+
+def _refuse_openers(path: Path) -> None:
+    """The same where nothing tells who writes and who reads: every process of this user that has it open may write."""
+    import psutil
+
+    for process in psutil.process_iter(["open_files"]):
+        if process.pid != os.getpid() and any(Path(one.path) == path for one in process.info["open_files"] or ()):
+            raise BusyError(f"process {process.pid} has {path} open; end it, dashboards too, then try again")
 
 
 def _writes_to(process: Path, descriptor: Path, path: Path) -> bool:

@@ -21,7 +21,7 @@ from rich.cells import cell_len, set_cell_size
 
 from trainer.changes import Way, changed_results, rule_of
 from trainer.config import PretrainConfig
-from trainer.durable import sync, write_durably
+from trainer.durable import flush, sync, write_durably
 from trainer.errors import CheckpointError, ConfigError, StoreError, UsageError
 from trainer.fork_plan import REASON, check_start, fork_config, start_words
 from trainer.manifest import FORMAT, BadManifestError, Manifest, fault_of, manifest_paths, read_manifest
@@ -175,7 +175,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         with source.open("rb") as original, os.fdopen(create_anew(temporary), "wb") as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
             copy.flush()
-            os.fsync(copy.fileno())
+            flush(copy.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)

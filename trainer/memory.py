@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer import elsewhere
 from trainer.config import PretrainConfig
 from trainer.device import Machine, let_go
 from trainer.errors import ConfigError, TrainerError
@@ -113,7 +114,10 @@ def usage(machine: Machine) -> Usage:
 
 def process_bytes() -> dict[str, int]:
     """The sizes of this process by the names of proc_pid_status(5)."""
-    lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Vm")]
+    if not elsewhere.has_proc():
+        return elsewhere.memory_bytes()
+    text = (elsewhere.PROC / "self" / "status").read_text()
+    lines = [line.split() for line in text.splitlines() if line.startswith("Vm")]
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
 
 

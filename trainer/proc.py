@@ -2,21 +2,26 @@
 
 import ctypes
 import signal
-from pathlib import Path
 
+from trainer import elsewhere
 from trainer.process import start_ticks
 
-_PROC = Path("/proc")
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(*, is_wanted: bool = True) -> None:
     """Have the kernel kill this process when the thread that began it ends (prctl(2)); or no longer."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_wanted else 0)
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is None:
+        elsewhere.parent_watch().want(is_wanted)
+    else:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if is_wanted else 0)
 
 
 def state(pid: int) -> str | None:
     """The letter of a process's state, such as R, S, D, T (stopped) or Z, or None where there is none."""
+    if not elsewhere.has_proc():
+        return elsewhere.state(pid)
     after_name = _after_name(pid)
     return after_name[0] if after_name else None
 
@@ -34,8 +39,10 @@ def session(pid: int) -> int | None:
 
 def descendants(pid: int) -> dict[int, int]:
     """The children of a process, and theirs: process id → start in clock ticks, by which it is known again."""
+    if not elsewhere.has_proc():
+        return elsewhere.descendants(pid)
     children: dict[int, list[int]] = {}
-    for entry in _PROC.iterdir():
+    for entry in elsewhere.PROC.iterdir():
         if entry.name.isdigit() and (fields := _after_name(int(entry.name))):
             children.setdefault(int(fields[1]), []).append(int(entry.name))
     found: dict[int, int] = {}
@@ -50,9 +57,9 @@ def descendants(pid: int) -> dict[int, int]:
 
 
 def catches(pid: int, number: int) -> bool:
-    """Whether a process has a handler for a signal, so that sending it does not end the process."""
+    """Whether a process is known to have a handler for a signal, so that sending it does not end the process."""
     try:
-        lines = (_PROC / str(pid) / "status").read_text().splitlines()
+        lines = (elsewhere.PROC / str(pid) / "status").read_text().splitlines()
     except OSError:
         return False
     mask = next((line.split()[1] for line in lines if line.startswith("SigCgt:")), "0")
@@ -62,6 +69,6 @@ def catches(pid: int, number: int) -> bool:
 def _after_name(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on; a program's name may hold spaces and brackets."""
     try:
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return (elsewhere.PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []

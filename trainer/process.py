@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer import elsewhere
 from trainer.errors import BusyError, StoreError, UnknownRunError
 from trainer.paths import checkpoint_dir, lock_file, log_file, run_dir
 from trainer.sharing import append_to, lock_alone, open_lock, user_name, whose
 
+_IS_MAC = sys.platform == "darwin"
 _FLOCK = struct.Struct("hhqqi")  # struct flock of Linux on 64 bits: type, whence, start, length, pid
+MAC_FLOCK = struct.Struct("qqihh")
+"""struct flock of macOS: start, length, pid, type, whence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +53,18 @@ def made_by_me() -> dict[str, Any]:
 
 def boot_id() -> str:
     """The kernel's id of this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    try:
+        return (elsewhere.PROC / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
+    except OSError:
+        return elsewhere.boot_id()
 
 
 def start_ticks(pid: int) -> int | None:
     """Clock ticks from boot to the start of a live process, or None where there is none (or only its zombie)."""
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        after_name = (elsewhere.PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
+        return None if elsewhere.has_proc() else elsewhere.start_ticks(pid)
     return None if after_name[0] in "ZX" else int(after_name[19])
 
 
@@ -169,8 +176,12 @@ def live_trainers(runs: Path) -> Iterator[tuple[str, int]]:
 
 def locked_by(descriptor: int) -> int | None:
     """A process other than this one that has a lock on an open file, or None; 0 where it can't be seen from here."""
-    question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    if _IS_MAC:
+        question = MAC_FLOCK.pack(0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        _, _, pid, kind, _ = MAC_FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    else:
+        question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
     return None if kind == fcntl.F_UNLCK else pid
 
 

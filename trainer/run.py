@@ -8,6 +8,7 @@ import contextlib
 import errno
 import faulthandler
 import importlib
+import multiprocessing
 import os
 import sys
 import time
@@ -115,6 +116,12 @@ def _recorded(options: argparse.Namespace, line: "Line | None") -> int:
     return ExitCode.FINISHED if is_over else code
 
 
+def _end_workers() -> None:
+    """End loader workers that are left: they ignore SIGTERM, and the interpreter would wait for them at its end."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+
+
 def _run(options: argparse.Namespace, line: "Line | None") -> int:
     signals = Signals(requeue=options.requeue)
     signals.listen()  # as early as can be: from here on a signal is answered with everything in order
@@ -145,6 +152,7 @@ def _run(options: argparse.Namespace, line: "Line | None") -> int:
             store.close()
             lock.release()
             let_go_of_all()
+            _end_workers()
             mirrors.wait(MIRROR_SECONDS if options.headless else 0, signals)
             notices.linger()
         _check(signals)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
+from trainer import elsewhere
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.changes import absolute_dataset
 from trainer.config import TIMM, PretrainConfig
@@ -304,7 +304,7 @@ def restart(store: RunStore, run_id: str, message: str, *, left: int, in_line: b
 
 def available_cores() -> int:
     """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return elsewhere.available_cores()
 
 
 def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:

@@ -57,7 +57,7 @@ class ComfortApp(ThriftyDisplay):
     @property
     def in_tmux(self) -> bool:
         """Whether tmux stands between this and the terminal."""
-        return bool(os.environ.get("TMUX"))
+        return bool(os.environ.get("TMUX")) and not self.is_web
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The colours of runs and the grounds of lines, for themes that don't name them."""
@@ -84,7 +84,7 @@ class ComfortApp(ThriftyDisplay):
             self._filters = [Colourless()]
         if self.keymap:
             self.set_keymap(self.keymap)
-        if self.settings.notices.title:
+        if self.settings.notices.title and not self.is_web:
             self.tell_terminal(sequences.PUSH_TITLE)
             self._show_title(())
         self._end_politely()
@@ -100,7 +100,7 @@ class ComfortApp(ThriftyDisplay):
         """How the terminal draws pictures, by what it has said so far. May ask tmux, which takes some milliseconds."""
         from simclr_tui.terminal.graphics import BLOCKS, Graphics, graphics, window_cell
 
-        if self._driver is None or self.is_headless:
+        if self._driver is None or self.is_headless or self.is_web:
             return Graphics(BLOCKS)
         window = window_cell(getattr(self._driver, "fileno", -1))
         answers = getattr(self._driver, "answers", "")
@@ -160,7 +160,7 @@ class ComfortApp(ThriftyDisplay):
 
         before, self._rows_before = self._rows_before, polled.rows
         settings = self.settings.notices
-        if settings.title:
+        if settings.title and not self.is_web:
             self._show_title(polled.rows)
         if before is None or not self.notices_are_on:
             return
@@ -168,7 +168,7 @@ class ComfortApp(ThriftyDisplay):
         found = [notice for notice in every if notice.kind in settings.on]
         for notice in found:
             self.notify(notice.sentence, severity=notice.severity, timeout=10)
-        if not found:
+        if not found or self.is_web:  # a page has neither a bell nor notices of this kind
             return
         if settings.bell:
             self.bell()

@@ -13,6 +13,7 @@ from simclr_tui.commands.listing_parser import USAGE, listing_options
 from simclr_tui.commands.looking import add_looking_verbs
 from simclr_tui.commands.metrics_parser import add_metrics_verb
 from simclr_tui.commands.queueing_parser import add_queueing_verbs
+from simclr_tui.commands.serving_parser import add_serve_verb
 from simclr_tui.commands.slurm_options import add_slurm_options
 from simclr_tui.commands.verb_help import VerbFormatter
 from simclr_tui.commands.verb_options import add_verb, owner_option, run_argument, runs_dir_option
@@ -66,6 +67,7 @@ def command_parser() -> OptionParser:
     add_exporting_verbs(verbs)
     _doctor_verb(verbs)
     add_comfort_verbs(verbs)
+    add_serve_verb(verbs)
     return parser
 
 

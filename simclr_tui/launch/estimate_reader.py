@@ -1,11 +1,11 @@
 """Reads what estimates rest on: the epochs and the memory of runs that have trained, and what is free now."""
 
 import json
-import os
 import platform
 
 from simclr_tui.launch.estimate import ON_CPU, Known, MachineNow, Measured
 from trainer.devices import gpus
+from trainer.elsewhere import available_cores
 from trainer.energy_use import CARD, CPU, energy_of
 from trainer.store.measured import epoch_seconds, epochs_with_energy, memory_bytes
 from trainer.store.reader import StoreReader
@@ -61,6 +61,6 @@ def machine_now() -> MachineNow:
     return MachineNow(
         gpus=tuple(gpus()),
         cpu=f"{ON_CPU} ({platform.machine()})",
-        cores=len(os.sched_getaffinity(0)),
+        cores=available_cores(),
         free_bytes=int(psutil.virtual_memory().available),
     )

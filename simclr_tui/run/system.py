@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trainer.elsewhere import available_cores
 from trainer.proc import descendants
 from trainer.process import Identity, is_alive, start_ticks
 from trainer.store.records import Run
@@ -214,7 +215,7 @@ def _host(runs: Path) -> HostLook:
     disk = _told(lambda: shutil.disk_usage(runs))
     return HostLook(
         name=socket.gethostname(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=available_cores(),
         cpu_percent=psutil.cpu_percent(None),
         memory_bytes=memory.total - memory.available,
         memory_total_bytes=memory.total,

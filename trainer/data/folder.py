@@ -17,6 +17,7 @@ import torch
 from trainer.data.decode import Pixels, to_chw, try_decode
 from trainer.data.fingerprint import of_texts
 from trainer.data.split import Check, Indices, Split, TensorImages, allocate, as_indices, go_on
+from trainer.elsewhere import available_cores
 from trainer.errors import DataError
 from trainer.quote import printable
 
@@ -27,7 +28,7 @@ NOT_READ = frozenset({".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg",
 UNREADABLE = "unreadable-image"
 """Kind of the report on a file that is left out."""
 Report = Callable[[str, str], None]
-_THREADS = min(16, len(os.sched_getaffinity(0)))
+_THREADS = min(16, available_cores())
 _READ_AHEAD = 64
 """Files that are handed to the threads at once."""
 

@@ -13,8 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from trainer import elsewhere
 from trainer.addresses import UNTOLD, read_notify, trouble
 from trainer.doctor.check import Check, listed, plural
+from trainer.elsewhere import available_cores
 from trainer.rapl import NotMeasuredError, zones
 from trainer.room import size
 from trainer.versions import torch_build, version_of
@@ -158,6 +162,8 @@ def energy(powercap: Path | None = None) -> Check:
 def shared_memory(path: Path = Path("/dev/shm")) -> Check:
     """Whether loader workers have room to hand batches over."""
     remedy = "give the container more (`--shm-size=8g`, or `--ipc=host`), or launch with --num-workers 0"
+    if sys.platform == "darwin":
+        return Check("shared memory", "ok", "macOS sets no folder of it aside")
     try:
         free = shutil.disk_usage(path).free
     except OSError as error:
@@ -188,7 +194,7 @@ def notices() -> Iterator[Check]:
 
 def processors(cgroup: "Cgroup | None" = None) -> Check:
     """Cores that may be used, and whether the control group gives less time than they have."""
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     quota = (cgroup or Cgroup()).cpu_limit()
     if quota is not None and quota < cores - 0.01:
         return Check(
@@ -202,8 +208,8 @@ def processors(cgroup: "Cgroup | None" = None) -> Check:
 
 def memory(cgroup: "Cgroup | None" = None) -> Check:
     """Memory that can still be had, from the machine and from the control group."""
-    fields = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
-    free, total = 1024 * int(fields["MemAvailable"]), 1024 * int(fields["MemTotal"])
+    found = psutil.virtual_memory()
+    free, total = found.available, found.total
     words = f"{size(free)} of {size(total)} free"
     limit = (cgroup or Cgroup()).memory_limit()
     if limit is not None and limit[1] < total:
@@ -221,7 +227,8 @@ class Cgroup:
     def __init__(self, root: Path = Path("/sys/fs/cgroup"), membership: str | None = None) -> None:
         """Args: where they are mounted, and what /proc/self/cgroup says."""
         self._root = root
-        text = Path("/proc/self/cgroup").read_text() if membership is None else membership
+        own = elsewhere.PROC / "self" / "cgroup"
+        text = own.read_text() if membership is None and own.exists() else membership or ""
         self._paths: dict[str, str] = {}
         for line in text.splitlines():
             _, _, rest = line.partition(":")

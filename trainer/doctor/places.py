@@ -19,7 +19,7 @@ def file_system(runs: Path) -> Check:
     """Whether the runs folder lies on a local disk."""
     kind = file_system_type(runs)
     if not kind:
-        return Check("file system", "unknown", "/proc/self/mountinfo does not say on what the folder lies")
+        return Check("file system", "unknown", "the kernel does not say on what the folder lies (/proc/self/mountinfo)")
     if is_network_type(kind):
         words = f"{kind}, a network file system: the store does without its write-ahead log, so all wait for each other"
         return Check("file system", "warn", words, "name a --runs-dir on a local disk")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from trainer.durable import open_plain_file, sync
+from trainer.durable import flush, open_plain_file, sync
 from trainer.errors import TrainerError, UsageError
 from trainer.export.archive_form import (
     CONTENTS,
@@ -117,6 +117,6 @@ def _write(file: IO[bytes], member: Member, path: Path) -> None:
             size += len(data)
             written.write(data)
         written.flush()
-        os.fsync(written.fileno())
+        flush(written.fileno())
     if size != member.bytes or digest.hexdigest() != member.sha256:
         raise BadArchiveError(f"{member.name}: its bytes are not those that were written")

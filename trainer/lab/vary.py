@@ -2,11 +2,11 @@
 
 import difflib
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import PretrainConfig
+from trainer.elsewhere import available_cores
 from trainer.errors import ConfigError
 from trainer.lab.meaning import VARIED
 from trainer.lab.scale import scaled_batch
@@ -56,7 +56,7 @@ def usual_values(base: PretrainConfig, *, auto: bool) -> Values:
         base: the settings that all trials share.
         auto: whether it is a search.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = available_cores()
     powers = {2**power for power in range(cores.bit_length()) if 2**power <= cores}
     workers = sorted({0, cores, *powers} & set(range(_MOST_WORKERS + 1)))
     caches = ("none", "ram") if base.augment == "torchvision" else ("none", "ram", "vram")

@@ -94,6 +94,7 @@ def connect_writer(path: Path) -> "tuple[Database, WriteGuard]":
         _check_ours(connection, path)
         check_version(connection, path)
         connection.execute(f"PRAGMA synchronous={'FULL' if is_network(kind) else 'NORMAL'}")
+        connection.execute("PRAGMA fullfsync=ON")  # macOS alone has a difference (sqlite.org/pragma.html)
         connection.execute("PRAGMA wal_autocheckpoint=0")
         db = Database(connection)
         migrate(db, path, journal_mode_on(kind), guard)
