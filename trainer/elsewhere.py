@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -77,6 +78,17 @@ def owner(pid: int) -> str | None:
         return str(psutil.Process(pid).username())
     except (psutil.Error, KeyError):
         return None
+
+
+def memory_of_machine() -> tuple[int, int]:
+    """Bytes of memory that can still be had, and that the machine has."""
+    if has_proc():
+        fields = dict(re.findall(r"^(\w+):\s+(\d+) kB", (PROC / "meminfo").read_text(), re.MULTILINE))
+        return 1024 * int(fields["MemAvailable"]), 1024 * int(fields["MemTotal"])
+    import psutil
+
+    found = psutil.virtual_memory()
+    return found.available, found.total
 
 
 def memory_bytes() -> dict[str, int]:

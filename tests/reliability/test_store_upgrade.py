@@ -76,7 +76,7 @@ def _state(runs: Path) -> str:
 
 def prove(folder: Path, count: int, version: int) -> None:
     found = alone(rounds, str(folder), count, version, "")
-    expected = f"{SCHEMA_VERSION} {SCHEMA_VERSION} {[PROCESSES + (version > 0), PROCESSES]} 15 ok"
+    expected = f"{SCHEMA_VERSION} {SCHEMA_VERSION} {[PROCESSES + (version > 0), PROCESSES]} 16 ok"
     assert found == {"failed": 0, "stores": {expected: count}}
 
 

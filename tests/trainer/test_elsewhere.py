@@ -97,6 +97,16 @@ def test_memory_is_that_of_proc_within_a_tenth(without_proc: None) -> None:
     assert found["VmHWM"] >= found["VmRSS"]
 
 
+def test_the_machines_memory_is_that_of_proc_within_a_tenth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    free, total = elsewhere.memory_of_machine()
+    monkeypatch.setattr(elsewhere, "PROC", tmp_path / "no proc")
+    elsewhere.has_proc.cache_clear()
+    by_psutil = elsewhere.memory_of_machine()
+    elsewhere.has_proc.cache_clear()
+    assert by_psutil[1] == total
+    assert abs(by_psutil[0] - free) < 0.1 * total
+
+
 def test_cores_are_counted_where_no_process_is_kept_to_some(monkeypatch: pytest.MonkeyPatch) -> None:
     assert elsewhere.available_cores() == len(os.sched_getaffinity(0))
     monkeypatch.delattr(os, "sched_getaffinity")

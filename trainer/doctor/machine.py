@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from trainer import elsewhere
 from trainer.addresses import UNTOLD, read_notify, trouble
 from trainer.doctor.check import Check, listed, plural
@@ -208,8 +206,7 @@ def processors(cgroup: "Cgroup | None" = None) -> Check:
 
 def memory(cgroup: "Cgroup | None" = None) -> Check:
     """Memory that can still be had, from the machine and from the control group."""
-    found = psutil.virtual_memory()
-    free, total = found.available, found.total
+    free, total = elsewhere.memory_of_machine()
     words = f"{size(free)} of {size(total)} free"
     limit = (cgroup or Cgroup()).memory_limit()
     if limit is not None and limit[1] < total:

@@ -200,7 +200,7 @@ def test_the_first_file_says_nothing_and_everything_in_it_is_what_holds(file: Pa
 def test_the_file_of_the_docs_is_right(file: Path) -> None:
     page = (Path(__file__).parents[3] / "docs" / "comfort.md").read_text(encoding="utf-8")
     block = next(one for one in page.split("```")[1::2] if "[notices]" in one)
-    file.write_text(block)
+    file.write_text(block.removeprefix("toml"))
     found = read_settings()
     assert set(found.keys) == {"run.pause", "cursor.up"}
     assert (found.theme, found.poll_seconds, found.notices) == ("auto", 0.5, UserSettings().notices)

@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from trainer.export.tags import DEVICE_PREFIX, EPOCH_TAGS, STEP_TAGS, evaluation_tag
+from trainer.export.tags import DEVICE_PREFIX, EPOCH_TAGS, RANK_PREFIX, STEP_TAGS, evaluation_tag
 from trainer.paths import mirrors_dir, tensorboard_dir
 
 Value = tuple[str, int | None, str]
@@ -18,7 +18,7 @@ Value = tuple[str, int | None, str]
 def value(tag: str, step: int, number: float) -> Value:
     """One value; rounded to what event files hold first, and then to what can be compared."""
     (single,) = struct.unpack("f", struct.pack("f", float(number)))
-    return tag, None if tag.startswith(DEVICE_PREFIX) else int(step), f"{single:.5g}"
+    return tag, None if tag.startswith((DEVICE_PREFIX, RANK_PREFIX)) else int(step), f"{single:.5g}"
 
 
 def expected(runs: Path, run_id: str) -> list[Value]:
@@ -43,6 +43,10 @@ def expected(runs: Path, run_id: str) -> list[Value]:
     for row in rows("device_samples"):
         numbers = {name: one for name, one in row.items() if isinstance(one, int | float) and name not in ("id", "at")}
         found += [value(DEVICE_PREFIX + name, 0, one) for name, one in numbers.items()]
+    for row in rows("rank_samples"):
+        numbers = {name: one for name, one in row.items() if isinstance(one, int | float)}
+        where = {"id", "at", "rank"}
+        found += [value(f"rank/{row['rank']}/{name}", 0, one) for name, one in numbers.items() if name not in where]
     for row in rows("evaluations"):
         figures = [name for name in ("top1", "top5", "train_top1", "value") if row[name] is not None]
         found += [value(evaluation_tag(row, name), row["step"], row[name]) for name in figures]

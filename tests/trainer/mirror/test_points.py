@@ -28,6 +28,7 @@ def test_every_row_comes_once_whatever_the_page(
 ) -> None:
     monkeypatch.setattr(module, "_PAGE_ROWS", rows)
     run_id = filled_run(store)
+    store.put_rank_samples(run_id, [{"rank": rank, "source": "cpu", "t_step": 0.1 + rank} for rank in (0, 1)])
     reached: Reached = {}
     found = read(Points(store, run_id), reached)
     values = [value(tag, point.step, number) for point in found for tag, number in point.values.items()]
