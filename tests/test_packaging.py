@@ -131,7 +131,7 @@ def environment(wheel: Path, tmp_path: Path) -> Path:
     return place / "bin"
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_from_the_wheel_alone_a_run_is_trained_paused_resumed_and_taken_out(environment: Path, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere"
@@ -168,7 +168,7 @@ def test_from_the_wheel_alone_a_run_is_trained_paused_resumed_and_taken_out(envi
     assert "long" in typed("simclr-tui", "import", "long.tar", "--runs-dir", "other")
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_the_tests_of_an_unpacked_sdist_are_found_by_pytest(tree: Path, tmp_path: Path) -> None:
     sdist = built(tree, "sdist")

@@ -27,7 +27,7 @@ def test_every_example_that_has_no_test_of_its_own_runs_as_it_stands(here: Path)
             assert (done.returncode, done.stderr) == (0, ""), page
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_network_of_ones_own_is_trained_by_its_own_program_and_refused_by_the_plain_one(tmp_path: Path) -> None:
     ((_, code),) = [example for example in examples() if example[0] == OWN_NETWORK]

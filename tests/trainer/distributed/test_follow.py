@@ -191,7 +191,7 @@ def own(store: RunStore, run_id: str) -> list[tuple[int, float | None]]:
     return [(row["rank"], own_seconds(row)) for row in rank_samples(store, run_id, seconds=WATCHED_SECONDS)]
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_rank_that_is_slowed_is_named_and_none_where_none_is(
     tmp_path: Path, launched: list[Launched], monkeypatch: pytest.MonkeyPatch

@@ -79,7 +79,7 @@ def test_a_compiled_step_that_is_another_one_on_one_rank_is_refused_on_all() -> 
         assert "--compile: yes is not possible: a compiled step is not the eager one" in said
 
 
-@pytest.mark.reliability
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_compiled_steps_of_two_ranks_are_the_eager_ones_within_float_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """float32: some 1e-6 of the largest gradient, since a compiler adds up in another order."""
