@@ -1,5 +1,6 @@
 """A trainer that no longer gets on is named, ended with exit code 70 and gone on with; a slow or stopped one is not."""
 
+import contextlib
 import os
 import signal
 import time
@@ -24,8 +25,9 @@ HANG_SECONDS = "4"
 def watchdog_of(pid: int) -> int | None:
     """The process id of a trainer's watchdog."""
     for child in psutil.Process(pid).children():
-        if "trainer.watchdog" in child.cmdline():
-            return int(child.pid)
+        with contextlib.suppress(psutil.Error):  # one that was killed and is not yet waited for
+            if "trainer.watchdog" in child.cmdline():
+                return int(child.pid)
     return None
 
 

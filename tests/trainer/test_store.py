@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -317,6 +318,39 @@ def test_a_transaction_whose_end_failed_too_stands_in_the_way_of_no_later_one(
     store.connection.execute("BEGIN IMMEDIATE")
     store.connection.execute("DELETE FROM runs")
     write(store, run_id)
+    assert [run.id for run in store.runs()] == [run_id]
+
+
+class _FullFor(sqlite3.Connection):
+    """A connection on a disk that refuses so many statements after the one that first met it."""
+
+    refusals = 0
+
+    def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+        if self.refusals:
+            self.refusals -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *rest)
+
+
+def test_on_a_disk_that_stays_full_for_a_while_nobody_else_is_kept_from_writing(store: RunStore, runs: Path) -> None:
+    run_id = make_run(store)
+    full = sqlite3.connect(store_file(runs), isolation_level=None, factory=_FullFor)
+
+    def delete() -> None:
+        with immediate(full) as connection:
+            connection.execute("DELETE FROM runs")
+            full.refusals = 12
+            connection.execute("DELETE FROM events")
+
+    with pytest.raises(StoreError, match="disk is full"):
+        delete()
+    assert full.refusals == 0, "its end was refused too, again and again"
+    other = sqlite3.connect(store_file(runs), isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    other.close()
+    full.close()
     assert [run.id for run in store.runs()] == [run_id]
 
 

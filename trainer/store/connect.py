@@ -28,6 +28,7 @@ SCHEMA_VERSION = 7
 """Number of migrations that this version of the program knows (PRAGMA user_version)."""
 
 BUSY_TIMEOUT_SECONDS = 30.0
+_ROLLBACK_SECONDS, _ROLLBACK_PAUSE_SECONDS = 2.0, 0.02
 
 _TELLING_COLUMNS = frozenset({"id", "name", "kind", "config", "lifecycle", "lifecycle_at", "created_at"})
 """Of `runs` since the first schema; a table of that name without them is another program's."""
@@ -245,8 +246,7 @@ def immediate(
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
+                    _roll_back(connection)
                     raise
         except sqlite3.Error as error:
             if guard and is_damage(error):
@@ -256,6 +256,21 @@ def immediate(
             ) from error
         if guard:
             guard.after_commit(connection)
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction that failed, also where the disk refuses that for a while.
+
+    One that stayed open would keep every other connection from writing until this one is used again.
+    """
+    deadline = time.monotonic() + _ROLLBACK_SECONDS
+    while connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            if time.monotonic() > deadline:
+                return  # the next transaction of this connection tries again
+            time.sleep(_ROLLBACK_PAUSE_SECONDS)
 
 
 @contextmanager
