@@ -142,9 +142,9 @@ def within(samples: Sequence[Sample], scale: Scale) -> Sequence[Sample]:
         return samples
     first, end = bisect_left(samples, low, key=_x_of), bisect_right(samples, high, key=_x_of)
     inside = list(samples[first:end])
-    if 0 < first < len(samples):
+    if 0 < first < len(samples) and samples[first].x > low:
         inside.insert(0, _between(samples[first - 1], samples[first], low))
-    if 0 < end < len(samples):
+    if 0 < end < len(samples) and samples[end - 1].x < high:
         inside.append(_between(samples[end - 1], samples[end], high))
     return inside
 

@@ -5,7 +5,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simclr_tui.plot.series import (
@@ -141,6 +141,8 @@ def test_ticks_of_time_are_whole_units_within_the_range_and_not_too_many(low: fl
     xs=st.lists(st.floats(0, 100), min_size=1, max_size=30, unique=True),
     ends=st.tuples(st.floats(-10, 110), st.floats(0.01, 60)),
 )
+@example(xs=[1.0, 2.0], ends=(0.0, 1.0))  # a sample on an edge is there once
+@example(xs=[1.0, 2.0], ends=(2.0, 1.0))
 def test_within_a_window_are_its_samples_and_the_edges_of_straight_lines(
     xs: list[float], ends: tuple[float, float]
 ) -> None:
