@@ -142,7 +142,7 @@ class Feed:
     def _poll(self) -> Polled:
         reader = self._connected()
         now = time.time()
-        rows = self._row_reader.read(reader, self._turns(reader), now) if reader is not None else []
+        rows = self._read_rows(reader, now) if reader is not None else []
         changed = rows if rows != self._rows else None
         if reader is None:
             self._rows = rows
@@ -166,6 +166,10 @@ class Feed:
         self._rows = rows
         self._event_id = events[-1].id if events else self._event_id
         return polled
+
+    def _read_rows(self, reader: StoreReader, now: float) -> list[RunRow]:
+        shows_new_curves = not self._readers.keys() >= set(self._watched.run_ids)
+        return self._row_reader.read(reader, self._turns(reader), now, is_hurried=shows_new_curves)
 
     def _free_bytes(self) -> int | None:
         try:

@@ -41,13 +41,16 @@ class RowReader:
         self._turns: Mapping[str, Turn] = {}
         self._rows: list[RunRow] = []
 
-    def read(self, reader: StoreReader, turns: Mapping[str, Turn], now: float) -> list[RunRow]:
+    def read(
+        self, reader: StoreReader, turns: Mapping[str, Turn], now: float, *, is_hurried: bool = False
+    ) -> list[RunRow]:
         """Every run, the oldest first; the same list as before where nothing has changed. Reads only.
 
         Args:
             reader: the store; one that was opened anew is read anew.
             turns: who waits for a device, by run.
             now: UTC seconds.
+            is_hurried: a first picture waits for these rows, so that the next poll goes on with the figures.
         """
         version = reader.data_version()  # asked first: what is committed from here on is seen by the next poll
         is_new = reader is not self._reader or version != self._version
@@ -56,7 +59,7 @@ class RowReader:
             self._numbers = run_numbers(reader)
             self._labels = read_labels(reader)
         if is_new or not self._has_all_figures:
-            seconds = 0.0 if self._reader is None else _FIGURE_SECONDS  # the first picture does not wait for them
+            seconds = 0.0 if is_hurried or self._reader is None else _FIGURE_SECONDS
             self._figures, self._has_all_figures = self._figure_reader.read(
                 reader, reversed(self._runs), seconds=seconds
             )

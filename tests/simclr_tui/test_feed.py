@@ -19,7 +19,7 @@ from textual.message import Message
 
 from simclr_tui.feed import Feed, check_store
 from simclr_tui.messages import Polled, PollFailed, StoreRefused
-from simclr_tui.model import Watched
+from simclr_tui.model import RunRow, Watched
 from tests.simclr_tui.support import Holder, add_run, add_some_runs
 from tests.trainer.test_store import damage, step_row
 from trainer.errors import StoreError, StoreVersionError
@@ -99,6 +99,7 @@ def test_only_what_is_new_is_posted(start: Callable[[Path], Running], runs: Path
     feed = start(runs)
     feed.feed.watch(Watched((some_runs["done"],), 100))
     feed.wait(Polled, lambda m: bool(m.curves))
+    feed.wait(Polled, lambda m: any(row.figures.loss is not None for row in m.rows or ()))
     count = len(feed.posted)
     time.sleep(1.2)
     later = [m for m in feed.posted[count:] if isinstance(m, Polled)]
@@ -110,6 +111,22 @@ def test_only_what_is_new_is_posted(start: Callable[[Path], Running], runs: Path
     fresh = feed.wait(Polled, lambda m: any(e.message == "something new" for e in m.events))
     assert len(fresh.events) == 1
     assert not fresh.curves
+
+
+def test_curves_that_are_drawn_for_the_first_time_do_not_wait_for_the_figures_of_the_list(
+    start: Callable[[Path], Running], runs: Path, some_runs: dict[str, str]
+) -> None:
+    feed = start(runs)
+    feed.wait(Polled)
+    feed.feed.watch(Watched(tuple(some_runs.values()), 100))
+    drawn = feed.wait(Polled, lambda m: bool(m.curves))
+    assert all(row.figures.loss is None for m in feed.posted[: feed.posted.index(drawn) + 1] for row in rows_of(m))
+    figured = feed.wait(Polled, lambda m: any(row.figures.loss is not None for row in m.rows or ()))
+    assert feed.posted.index(figured) > feed.posted.index(drawn)
+
+
+def rows_of(message: Message) -> list[RunRow]:
+    return list(message.rows or ()) if isinstance(message, Polled) else []
 
 
 def test_a_run_whose_process_was_killed_is_interrupted_within_3_seconds(

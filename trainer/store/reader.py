@@ -68,6 +68,7 @@ class StoreReader:
         """Args: an open connection with `sqlite3.Row` rows, and the runs folder it belongs to."""
         self.connection = connection
         self.runs_path = runs
+        self._file = store_file(runs)
         self._process = os.getpid()
 
     @classmethod
@@ -87,7 +88,7 @@ class StoreReader:
     def _rows(self, query: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query; every read goes through here or through `read_series`."""
         self._check_process()
-        with reading(store_file(self.runs_path)):
+        with reading(self._file):
             rows: list[sqlite3.Row] = self.connection.execute(query, values).fetchall()
             return rows
 
@@ -97,17 +98,21 @@ class StoreReader:
         try:
             return [kind.from_row(row) for row in rows]
         except TypeError as error:
-            raise damaged(store_file(self.runs_path), error) from error
+            raise damaged(self._file, error) from error
 
     def _figures(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query in which all is numbers or nothing but what `_WORDS` names."""
-        rows = self._rows(query, values)
-        names = rows[0].keys() if rows else []
-        for name, column in zip(names, zip(*rows, strict=True), strict=True):  # by columns, which is far faster
+        self._check_process()
+        with reading(self._file):
+            cursor = self.connection.cursor()
+            cursor.row_factory = None  # plain tuples, which are made and taken apart in half the time
+            rows = cursor.execute(query, values).fetchall()
+        names = [column[0] for column in cursor.description]
+        for name, column in zip(names, zip(*rows, strict=True), strict=False):  # by columns, which is far faster
             wrong = set(map(type, column)).difference(_WORD if name in _WORDS else _NUMBER)
             if wrong:
                 reason = f"{name} of a row of figures is of type {min(kind.__name__ for kind in wrong)}"
-                raise damaged(store_file(self.runs_path), reason)
+                raise damaged(self._file, reason)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def _check_process(self) -> None:
@@ -116,7 +121,7 @@ class StoreReader:
 
     def warning(self) -> str | None:
         """A sentence on what is wrong with the place of the store, or None."""
-        path = store_file(self.runs_path)
+        path = self._file
         return network_warning(path, file_system_type(path))
 
     def schema_version(self) -> int:
@@ -294,14 +299,14 @@ class StoreReader:
             KeyError: the name is not one of STEP_SERIES.
         """
         self._check_process()
-        with reading(store_file(self.runs_path)):
+        with reading(self._file):
             points = read_series(self.connection, run_id, name, first=first, last=last, columns=columns)
         return self._checked(points, name)
 
     def metric(self, run_id: str, name: str, *, first: int, last: int, columns: int) -> list[Point]:
         """A series of `metrics` between two steps, reduced as `read_metric` does; empty where there is none."""
         self._check_process()
-        with reading(store_file(self.runs_path)):
+        with reading(self._file):
             points = read_metric(self.connection, run_id, name, first=first, last=last, columns=columns)
         return self._checked(points, name)
 
@@ -310,5 +315,5 @@ class StoreReader:
         if not {type(value) for point in points for value in (point.low, point.high, point.mean, point.last)}.issubset(
             _NUMBER
         ):
-            raise damaged(store_file(self.runs_path), f"the series {name} holds what is no number")
+            raise damaged(self._file, f"the series {name} holds what is no number")
         return points
