@@ -19,6 +19,7 @@ _COMMANDS = {
     "mirror": "mirroring:mirror",
     "checkpoints": "checkpoints:list_checkpoints",
     "metrics": "metrics:show_metrics",
+    "query": "querying:ask",
     "demo": "starting:demo",
     "launch": "starting:launch",
     "resume": "starting:resume",

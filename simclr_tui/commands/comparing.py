@@ -10,6 +10,7 @@ from simclr_tui.commands.comparing_parser import FORMATS
 from simclr_tui.commands.output import open_reader, say
 from simclr_tui.compare.build import compare
 from simclr_tui.compare.export import as_csv, as_json, markdown, text
+from simclr_tui.compare.latex import latex
 from simclr_tui.compare.reader import read_sides
 from simclr_tui.compare.side import Side, refusal
 from simclr_tui.compare.table import Comparison
@@ -81,6 +82,8 @@ def _written(comparison: Comparison, format_: str, unfolded: bool, width: int | 
         return as_json(comparison)
     if format_ == "csv":
         return as_csv(comparison, unfolded=unfolded)
+    if format_ == "tex":
+        return latex(comparison, unfolded=unfolded)
     if format_ == "md":
         return markdown(comparison, unfolded=unfolded)
     return text(comparison, width, unfolded=unfolded) + "\n"

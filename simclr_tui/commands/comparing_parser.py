@@ -4,7 +4,7 @@ from typing import Any
 
 from simclr_tui.commands.verb_options import RUN_HELP, add_verb
 
-FORMATS = ("text", "md", "csv", "json", "svg", "png")
+FORMATS = ("text", "md", "csv", "tex", "json", "svg", "png")
 
 
 def add_compare_verb(verbs: Any) -> None:

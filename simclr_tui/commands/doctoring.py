@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.commands.output import say, say_json
+from simclr_tui.commands.output import printable, say, say_json
 from trainer.doctor import LEVELS, Check, Depth, examine
 from trainer.doctor.check import plural
 from trainer.errors import ConfigError, ExitCode, TrainerError, UsageError
@@ -63,9 +63,9 @@ def _examine(runs: Path, depth: Depth, *, as_json: bool) -> int:
 
 
 def _say_check(check: Check) -> None:
-    _say_wrapped(f"  {SIGNS[check.level]} {check.level:<7}  {check.name:<{_NAME_CELLS}}  ", _printable(check.seen))
+    _say_wrapped(f"  {SIGNS[check.level]} {check.level:<7}  {check.name:<{_NAME_CELLS}}  ", printable(check.seen))
     if check.remedy:
-        _say_wrapped(" " * (_INDENT - 2) + "→ ", _printable(check.remedy))
+        _say_wrapped(" " * (_INDENT - 2) + "→ ", printable(check.remedy))
 
 
 def _say_wrapped(beginning: str, text: str) -> None:
@@ -75,11 +75,6 @@ def _say_wrapped(beginning: str, text: str) -> None:
         return
     width = max(_INDENT + _NARROWEST, shutil.get_terminal_size().columns)
     say(textwrap.fill(text, width, initial_indent=beginning, subsequent_indent=" " * _INDENT, break_long_words=False))
-
-
-def _printable(text: str) -> str:
-    """Text of files and settings in one line, whatever is in it."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _summary(levels: Mapping[str, int]) -> str:
@@ -129,7 +124,7 @@ def _say_rebuilt(result: Any) -> None:
     elif result.set_aside is None:
         say("the store lacks nothing that lies on the disk")
     for sentence in result.passed_over[:_PASSED_OVER_SHOWN]:
-        say(f"! passed over: {_printable(sentence)}")
+        say(f"! passed over: {printable(sentence)}")
     if len(result.passed_over) > _PASSED_OVER_SHOWN:
         say(f"! and {len(result.passed_over) - _PASSED_OVER_SHOWN} more")
 
@@ -151,7 +146,7 @@ def _restore(runs: Path, *, as_json: bool) -> int:
     if result.runs or result.checkpoints:
         say(f"added {_added(result)} that the backup did not know")
     for sentence in result.passed_over[:_PASSED_OVER_SHOWN]:
-        say(f"! passed over: {_printable(sentence)}")
+        say(f"! passed over: {printable(sentence)}")
     return ExitCode.FINISHED
 
 

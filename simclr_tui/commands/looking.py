@@ -1,14 +1,15 @@
-"""The options of `log` and `system`, apart from what they do, so that no other command line waits for that."""
+"""The options of `log`, `system` and `query`, apart from what they do, so that no other command line waits for that."""
 
 from typing import Any
 
 from simclr_tui.commands.verb_options import add_verb, run_argument
 
 _LINES = 50
+_SECONDS = 60.0
 
 
 def add_looking_verbs(verbs: Any) -> None:
-    """Add both verbs to the parsers of all verbs."""
+    """Add the verbs to the parsers of all verbs."""
     log = add_verb(
         verbs,
         "log",
@@ -28,3 +29,16 @@ def add_looking_verbs(verbs: Any) -> None:
         usage="simclr-tui system [RUN] [--json]",
     )
     run_argument(system, nargs="?")
+    query = add_verb(
+        verbs,
+        "query",
+        "ask the store in SQL, to read only, or list its tables",
+        usage="simclr-tui query [SQL] [--seconds N] [--csv | --json]",
+    )
+    query.add_argument(
+        "statement", metavar="SQL", nargs="?", help="a SELECT, - for what stdin has; without it the tables are listed"
+    )
+    query.add_argument(
+        "--seconds", type=float, default=_SECONDS, metavar="N", help="end it after so many [default %(default)g]"
+    )
+    query.add_argument("--csv", action="store_true", help="print comma-separated values for scripts")

@@ -46,6 +46,11 @@ def say(text: str) -> None:
     print(text)  # noqa: T201
 
 
+def printable(text: str) -> str:
+    """Text of files, names and settings in one line, whatever is in it."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def section(title: str, lines: Sequence[str]) -> None:
     """Print lines under a title, after an empty line."""
     say(f"\n{title}")

@@ -6,7 +6,7 @@ from trainer.options import HelpFormatter
 
 GROUPS = {
     "Train": ("demo", "launch", "resume", "fork", "pause", "stop", "queue"),
-    "Look": ("ls", "show", "log", "metrics", "system", "checkpoints", "compare", "preview", "watch", "serve"),
+    "Look": ("ls", "show", "log", "metrics", "system", "checkpoints", "compare", "query", "preview", "watch", "serve"),
     "Find out": ("evaluate", "benchmark"),
     "Keep order": (
         *("tag", "note", "rename", "pin", "unpin", "archive", "unarchive"),

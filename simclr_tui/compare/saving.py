@@ -9,6 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from simclr_tui.compare.export import as_csv, as_json, markdown
+from simclr_tui.compare.latex import latex
 from simclr_tui.compare.table import Comparison
 from simclr_tui.messages import ActionDone, ActionFailed
 from trainer.durable import write_durably
@@ -17,6 +18,7 @@ PICTURES = (".svg", ".png")
 _WRITERS: dict[str, Callable[[Comparison, bool], str]] = {
     ".md": lambda comparison, unfolded: markdown(comparison, unfolded=unfolded),
     ".csv": lambda comparison, unfolded: as_csv(comparison, unfolded=unfolded),
+    ".tex": lambda comparison, unfolded: latex(comparison, unfolded=unfolded),
     ".json": lambda comparison, _: as_json(comparison),
 }
 ENDINGS = (*_WRITERS, *PICTURES)

@@ -47,7 +47,7 @@ class CompareScreen(Screen[None]):
         Binding("u", "unfold", "equal", id="compare.unfold", tooltip="Show what all have in common, or not"),
         Binding("m", "multiples", "split", id="compare.multiples", tooltip="A chart for each run, or all in one"),
         Binding("tab", "charts", "charts", id="compare.charts", tooltip="Give the charts the screen, or the table"),
-        Binding("S", "save", "save", id="compare.save", tooltip="Save as Markdown, CSV, JSON or a picture"),
+        Binding("S", "save", "save", id="compare.save", tooltip="Save as Markdown, CSV, LaTeX, JSON or a picture"),
         Binding("y", "copy", "copy", id="compare.copy", tooltip="Copy the table as Markdown"),
         Binding("up,k", "scroll(-1)", "up", show=False, id="compare.up", tooltip="One row up"),
         Binding("down,j", "scroll(1)", "down", show=False, id="compare.down", tooltip="One row down"),

@@ -155,9 +155,11 @@ def test_a_files_name_says_what_is_compared(names: tuple[str, ...], proposed: st
 
 
 def test_a_files_name_is_judged_before_anything_is_written(tmp_path: object) -> None:
-    for name in ("x.md", "x.CSV", "x.svg", "x.png", "x.json"):
+    for name in ("x.md", "x.CSV", "x.svg", "x.png", "x.json", "x.tex"):
         assert not problem_of(f"{tmp_path}/{name}")
-    assert problem_of(f"{tmp_path}/x.doc") == "its ending says what is written: give .md, .csv, .json, .svg or .png"
+    assert (
+        problem_of(f"{tmp_path}/x.doc") == "its ending says what is written: give .md, .csv, .tex, .json, .svg or .png"
+    )
     assert problem_of(" ").startswith("its ending")
     assert problem_of(f"{tmp_path}/none/x.md").startswith(f"there is no folder {tmp_path}/none")
 
