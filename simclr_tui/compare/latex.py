@@ -27,11 +27,11 @@ _SPECIAL = {
 }
 """What LaTeX takes for something else, or its usual fonts don't have."""
 
-_HEAD = r"% needs \usepackage{booktabs}"
+_PACKAGES = {"tabular": "booktabs", "longtable": "booktabs, longtable"}
 
 
 def latex(comparison: Comparison, *, unfolded: bool = False) -> str:
-    """One tabular with the groups below each other, and the notes under it.
+    """One table with the groups below each other, and the notes under it; with all settings one that breaks over pages.
 
     Bold stands where ★ does elsewhere; what the run's sign tells apart is told by its name.
     """
@@ -41,7 +41,11 @@ def latex(comparison: Comparison, *, unfolded: bool = False) -> str:
     for group in comparison.shown(unfolded=unfolded):
         rows += [r"\midrule", *_group(comparison, group, marks, columns + 1, unfolded=unfolded)]
     body = "\n".join(rows)
-    table = f"{_HEAD}\n\\begin{{tabular}}{{l{'r' * columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+    kind = "longtable" if unfolded else "tabular"
+    table = (
+        f"% needs \\usepackage{{{_PACKAGES[kind]}}}\n\\begin{{{kind}}}{{l{'r' * columns}}}\n"
+        f"\\toprule\n{body}\n\\bottomrule\n\\end{{{kind}}}\n"
+    )
     notes = [f"\\par\\noindent\\textsuperscript{{{number}}}~{escaped(note)}" for note, number in marks.items()]
     return table + ("{\\footnotesize\n" + "\n".join(notes) + "\\par}\n" if notes else "")
 

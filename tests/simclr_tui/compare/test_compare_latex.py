@@ -70,6 +70,7 @@ def test_equal_settings_are_a_sentence_or_rows(two: Comparison) -> None:
     assert escaped(two.folded) in latex(two)
     assert "\ntemperature" not in latex(two)
     assert "\ntemperature" in latex(two, unfolded=True)
+    assert r"\begin{longtable}" in latex(two, unfolded=True), "that are more rows than a page has"
 
 
 @given(st.text())
