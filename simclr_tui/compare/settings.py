@@ -16,7 +16,7 @@ DIFFERENT = "settings that differ"
 _NONE = "none: all settings are equal, so what differs came by chance or from the machine"
 _UNKNOWN = "runs that were imported from event files have none"
 
-_SPEED_ONLY = "can't change the result, only how fast it comes or what is kept"
+SPEED_ONLY = "can't change the result, only how fast it comes or what is kept"
 
 
 def settings_groups(sides: Sequence[Side]) -> tuple[Group, Group]:
@@ -40,7 +40,7 @@ def _line(field: Field, values: Sequence[Any], *, is_equal: bool) -> Line:
         name=field.name.replace("_", "-"),
         unit=field.setting.unit,
         cells=[Cell(text=_text(value), value=value) for value in values],
-        note="" if field.setting.results or is_equal else _SPEED_ONLY,
+        note="" if field.setting.results or is_equal else SPEED_ONLY,
     )
 
 

@@ -127,7 +127,7 @@ def draw(data: ChartData, width: int, height: int) -> list[Row]:
     """The rows of a chart of that size in cells; the last one holds the ticks of x."""
     places = frame(data, width, height)
     if places is None:
-        return _message(data.empty, width, height)
+        return message_rows(data.empty, width, height)
     plot_rows, gutter, labels = height - 1, places.gutter, places.labels
     x_scale, y_scale = places.x_scale, places.y_scale
     canvas = Canvas(places.columns, plot_rows)
@@ -267,7 +267,7 @@ def _add_signs(rows: list[Row], data: ChartData, x_scale: Scale, y_scale: Scale,
             row[column] = (line.sign, line.ink)
 
 
-def _message(text: str, width: int, height: int) -> list[Row]:
+def message_rows(text: str, width: int, height: int) -> list[Row]:
     """A sentence in the middle of the space."""
     lines: list[str] = [""]
     for word in text.split():

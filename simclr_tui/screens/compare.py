@@ -45,7 +45,7 @@ class CompareScreen(Screen[None]):
         Binding("right", "run(1)", "run", id="compare.next", tooltip="Highlight the next run, of the next page too"),
         Binding("r,1", "reference", "reference", id="compare.reference", tooltip="Set the others against this run"),
         Binding("u", "unfold", "equal", id="compare.unfold", tooltip="Show what all have in common, or not"),
-        Binding("m", "multiples", "split", id="compare.multiples", tooltip="A chart for each run, or all in one"),
+        Binding("m", "turn", "view", id="compare.multiples", tooltip="All in one, each its own, settings and results"),
         Binding("tab", "charts", "charts", id="compare.charts", tooltip="Give the charts the screen, or the table"),
         Binding("S", "save", "save", id="compare.save", tooltip="Save as Markdown, CSV, LaTeX, JSON or a picture"),
         Binding("y", "copy", "copy", id="compare.copy", tooltip="Copy the table as Markdown"),
@@ -135,7 +135,8 @@ class CompareScreen(Screen[None]):
         is_beside = beside is not None and not self.has_class("-charts")
         charts.styles.width = beside if is_beside else "100%"
         width = beside if beside is not None and is_beside else self.size.width
-        charts.show([side.drawn for side in self.sides], self._board.view, width=width, is_beside=is_beside)
+        drawn = [side.drawn for side in self.sides]
+        charts.show(drawn, self.comparison, self._board.view, width=width, is_beside=is_beside)
         self.set_class(is_beside, "-beside")
         self.set_class(charts.rows > 1 and not is_beside, "-tall")
 
@@ -177,9 +178,9 @@ class CompareScreen(Screen[None]):
         self._unfolded = not self._unfolded
         self._show()
 
-    def action_multiples(self) -> None:
-        """A chart for each run with common axes, or all curves in one."""
-        self.query_one(CompareCharts).toggle()
+    def action_turn(self) -> None:
+        """All curves in one chart, a chart for each run with common axes, or settings against results."""
+        self.query_one(CompareCharts).turn()
         self._show()
 
     def action_charts(self) -> None:

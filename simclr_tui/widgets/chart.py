@@ -1,5 +1,6 @@
 """One chart: a border with title and legend, curves in braille, ticks on both axes, and the reading cursor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -113,6 +114,10 @@ class Chart(Widget):
         at = place_read(data, self.cursor)
         if at is not None:
             parts = [(f"{one.line.sign} {one.words}", one.line.ink) for one in readings(data.lines, at)]
+        self._put_legend(parts)
+
+    def _put_legend(self, parts: Sequence[tuple[str, str]]) -> None:
+        """As many texts with their inks as have room."""
         room = self.size.width - _BESIDE_BORDER_TEXT
         shown = [Content.assemble((text, self._colour(ink))) for text, ink in fitting(parts, room)]
         self.border_subtitle = Content("  ").join(shown) if shown else ""
@@ -152,6 +157,10 @@ class Chart(Widget):
         at = place_read(self.data, self.cursor)
         if at is not None and places is not None:
             rows = with_cursor(rows, places, at, f" {x_figure(self.axis, at)} ")
+        return self._inked(rows)
+
+    def _inked(self, rows: list[Row]) -> list[Strip]:
+        """Rows in the colours of the theme."""
         inks = self._inks()
         blank = self.rich_style
         return [Strip([Segment(text, inks.get(ink, blank)) for text, ink in row]).simplify() for row in rows]

@@ -1,4 +1,4 @@
-"""The curves of compared runs: loss and kNN with all runs in one chart, or the loss of each in a chart of its own."""
+"""Charts of compared runs: loss and kNN with all runs in one, the loss of each in its own, or settings and results."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,20 +8,26 @@ from textual.containers import Container
 
 from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.charts.panels import knn_panel, loss_panel
+from simclr_tui.compare.coordinates import coordinates
+from simclr_tui.compare.table import Comparison
 from simclr_tui.plot.draw import ChartData
 from simclr_tui.widgets.chart import Chart
+from simclr_tui.widgets.coordinates_chart import CoordinatesChart
 
 _NARROWEST = 20
 """Cells that a small chart needs."""
 
 
+_KINDS = ("together", "each its own", "settings against results")
+
+
 class CompareCharts(Container):
-    """Two charts, or as many small ones with the same axes as there are runs."""
+    """Two charts, as many small ones with the same axes as there are runs, or parallel coordinates."""
 
     def __init__(self, *, id: str) -> None:
         """Args: the widget's id."""
         super().__init__(id=id)
-        self._is_split = False
+        self._kind = _KINDS[0]
         self._drawn: Sequence[Drawn] = ()
         self._view = View()
         self.rows = 1
@@ -30,34 +36,49 @@ class CompareCharts(Container):
         self._is_beside = False
 
     def compose(self) -> ComposeResult:
-        """The two charts of all runs; small ones come when they are asked for."""
+        """The two charts of all runs; the others come when they are asked for."""
         yield Chart(id="compare-loss", classes="cell")
         yield Chart(id="compare-knn", classes="cell")
 
-    def toggle(self) -> None:
-        """All runs in one chart, or each in its own."""
-        self._is_split = not self._is_split
+    def turn(self) -> None:
+        """All runs in one chart, then each in its own, then what was set against what came of it."""
+        self._kind = _KINDS[(_KINDS.index(self._kind) + 1) % len(_KINDS)]
 
-    def show(self, drawn: Sequence[Drawn], view: View, *, width: int, is_beside: bool) -> None:
+    def show(
+        self, drawn: Sequence[Drawn], comparison: Comparison | None, view: View, *, width: int, is_beside: bool
+    ) -> None:
         """Bring the charts up to date; they have that width, beside the table or above it."""
         self._drawn, self._view = drawn, replace(view, window=None, cursor=None)
         self._width, self._is_beside = width, is_beside
+        self._show_coordinates(comparison)
         whole = (self.query_one("#compare-loss", Chart), self.query_one("#compare-knn", Chart))
         small = list(self.query(".small").results(Chart))
-        wanted = len(drawn) if self._is_split else 0
+        wanted = len(drawn) if self._kind == _KINDS[1] else 0
         for chart in small[wanted:]:
             chart.remove()
         if wanted > len(small):
             small += self._mounted(wanted - len(small))
         for chart in whole:
-            chart.display = not self._is_split
+            chart.display = self._kind == _KINDS[0]
         self._arrange(wanted)
-        if self._is_split:
+        if wanted:
             for chart, data in zip(small, small_multiples(drawn, self._view), strict=False):
                 chart.axis, chart.data = self._view.axis, data
             return
         for chart, panel in zip(whole, (loss_panel, knn_panel), strict=True):
             chart.axis, chart.data = self._view.axis, panel(drawn, self._view)
+
+    def _show_coordinates(self, comparison: Comparison | None) -> None:
+        """Made when it is first asked for, as most comparisons never do."""
+        chart = next(iter(self.query(CoordinatesChart)), None)
+        is_shown = self._kind == _KINDS[2]
+        if chart is None and is_shown:
+            chart = CoordinatesChart(id="compare-coordinates", classes="cell")
+            self.mount(chart)
+        if chart is not None:
+            chart.display = is_shown
+            if comparison is not None:
+                chart.show(coordinates(comparison))
 
     def _mounted(self, count: int) -> list[Chart]:
         taken = len(self.query(".small"))
@@ -67,7 +88,11 @@ class CompareCharts(Container):
 
     def _arrange(self, small: int) -> None:
         """So many columns as small charts have room for, evenly filled rows; two where all runs are in one,
-        below each other beside the table."""
+        below each other beside the table; parallel coordinates have all of it."""
+        if self._kind == _KINDS[2]:
+            self.rows = 1
+            self.styles.grid_size_columns = self.styles.grid_size_rows = 1
+            return
         if not small:
             self.rows = 2 if self._is_beside else 1
             self.styles.grid_size_columns, self.styles.grid_size_rows = 2 // self.rows, self.rows

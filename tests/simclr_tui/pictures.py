@@ -49,6 +49,7 @@ SHOTS: Mapping[str, Shot] = {
     "chart": Shot("stl10-r18", ("z", "left", "left", "plus")),
     "charts-chosen": Shot("stl10-r18", ("V",)),
     "compare": Shot("stl10-r18", ("up", "space", "down", "c")),
+    "compare-settings": Shot("kornia-w3", ("space", *("up",) * 4, "space", "up", "space", "up", "c", "m", "m", "tab")),
     "run": Shot("stl10-r18", ("enter", "1")),
     "run-epoch": Shot("stl10-r18", ("enter", "2")),
     "run-learning": Shot("nocache-w6", ("enter", "3")),
