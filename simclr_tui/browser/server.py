@@ -134,9 +134,13 @@ class BrowserServer:
         """Show a dashboard to a page of ours until either goes."""
         if not self._access.is_own_page(request.headers.get("Origin"), request.headers["Host"]):
             raise web.HTTPForbidden(text="Only a page of this server may open its WebSocket.")
-        if self._is_closing or self.open_dashboards >= MOST_DASHBOARDS:
-            raise web.HTTPServiceUnavailable(text=f"{MOST_DASHBOARDS} dashboards are open; close one.")
+        if self._is_closing:
+            raise web.HTTPServiceUnavailable(text="The server ends.")
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE)
+        if self.open_dashboards >= MOST_DASHBOARDS:
+            await socket.prepare(request)
+            await _refuse(socket, f"{MOST_DASHBOARDS} dashboards are open; close one, then open it again here")
+            return socket
         self._starting += 1  # before anything is waited for: a browser that is opened again opens its pages all at once
         try:
             await socket.prepare(request)
@@ -153,8 +157,7 @@ class BrowserServer:
         try:
             dashboard = await DashboardProcess.start(self._runs, width, height, socket.send_bytes)
         except OSError as error:
-            await socket.send_bytes(f"no dashboard can be started: {error.strerror}\r\n".encode())
-            await socket.close()
+            await _refuse(socket, f"no dashboard can be started: {error.strerror}")
             return None
         self._dashboards.add(dashboard)
         return dashboard
@@ -183,6 +186,12 @@ class BrowserServer:
 
 async def _send_away(socket: web.WebSocketResponse) -> None:
     await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+
+
+async def _refuse(socket: web.WebSocketResponse, why: str) -> None:
+    """Say it in the page's terminal: no page can read what the handshake of its WebSocket is refused with."""
+    await socket.send_bytes(f"{why}\r\n".encode())
+    await socket.close()
 
 
 async def _close_after(dashboard: DashboardProcess, socket: web.WebSocketResponse) -> None:
