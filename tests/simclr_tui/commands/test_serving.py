@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -17,8 +17,11 @@ import pytest
 
 from simclr_tui.__main__ import main
 from tests.processes import kill_all_of
+from tests.simclr_tui.bench_store import add_benchmark
 from tests.simclr_tui.browser.visitor import TOKEN, Visitor, cookie
 from tests.simclr_tui.support import Holder
+from trainer.benchmark_config import BenchmarkConfig
+from trainer.store.runs import RunStore
 
 
 class Server:
@@ -84,6 +87,32 @@ async def test_ctrl_c_ends_the_server_and_its_dashboards_and_no_run(runs: Path, 
         assert server.process.wait(15) == 130
         assert not dashboard.is_running()
         assert trainer.process.poll() is None
+
+
+@pytest.mark.screens
+async def test_what_a_dashboard_still_finishes_is_waited_for_and_a_second_ctrl_c_leaves_it_undone(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    with closing(RunStore.open(runs)) as store:
+        config = BenchmarkConfig(vary="cache=ram,none num_workers=0,2", base='{"image_size": 32}', rounds=10)
+        add_benchmark(store, "bench", config, rounds=10)
+        with Holder(runs, some_runs["resting"]), serving(runs, SIMCLR_TUI_TOKEN=TOKEN) as server:
+            async with aiohttp.ClientSession() as client:
+                page = await server.visit(client, TOKEN)
+                await page.wait_for("▸■ resting", "bench")
+                for key, seen in (("\x1b[B", "★ bench"), ("b", "a apply"), ("a", "▸ resting")):
+                    await page.send("stdin", key)
+                    await page.wait_for(seen)
+                await page.send("stdin", "\r")
+                await page.wait(lambda: bool(store.pending_commands(some_runs["resting"])))  # which nobody obeys
+                server.process.send_signal(signal.SIGINT)
+                await page.wait_until_closed()
+            await asyncio.sleep(2)
+            assert server.process.poll() is None, "it waits"
+            (dashboard,) = server.dashboards()
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(15) == 130
+            assert not dashboard.is_running()
 
 
 @pytest.mark.screens
