@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from simclr_tui.__main__ import main
+from tests.exits import code_of
 from tests.processes import kill_all_of
 from tests.simclr_tui.bench_store import add_benchmark
 from tests.simclr_tui.browser.visitor import TOKEN, Visitor, cookie
@@ -161,11 +162,7 @@ def test_a_wrong_option_is_a_sentence_and_2(
         (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / name).chmod(mode)
     given = [word.format(**{name: tmp_path / name for name in ("open", "short", "nothing")}) for word in words]
-    try:
-        code = main(["serve", "--runs-dir", str(runs), *given])
-    except SystemExit as end:
-        code = int(str(end.code))
-    assert code == 2
+    assert code_of(main, ["serve", "--runs-dir", str(runs), *given]) == 2
     assert sentence in capsys.readouterr().err
 
 
