@@ -16,6 +16,9 @@ import psutil
 import pytest
 
 from simclr_tui.__main__ import main
+from simclr_tui.browser.access import Access
+from simclr_tui.browser.listening import Place, listen
+from simclr_tui.commands.serving import _own_token, _words
 from tests.exits import code_of
 from tests.processes import kill_all_of
 from tests.simclr_tui.bench_store import add_benchmark
@@ -175,6 +178,21 @@ def test_a_port_that_is_taken_is_a_sentence_and_1(
     assert f"port {port} of 127.0.0.1 is taken" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("public", "way"), [(None, "ssh -L"), ("https://x.example", "the proxy reaches it at http://")]
+)
+def test_the_way_there_leads_to_the_address_that_is_listened_on(runs: Path, public: str | None, way: str) -> None:
+    place = Place(("127.0.0.2",), 0)
+    sockets = listen(place)
+    port = sockets[0].getsockname()[1]
+    said = _words(runs, Access(TOKEN, is_loopback=True, public=public), place, sockets, is_own=False)
+    sockets[0].close()
+    assert said[0] == f"{public or f'http://127.0.0.2:{port}'}/?token={TOKEN}"
+    assert way in said[-1]
+    assert f"127.0.0.2:{port}" in said[-1]
+    assert ("ssh" in said[-1]) == (public is None)
+
+
 def test_without_the_extra_it_says_what_to_install(
     runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,8 +204,6 @@ def test_without_the_extra_it_says_what_to_install(
 def test_a_token_out_of_a_file_or_the_environment_is_taken_out_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simclr_tui.commands.serving import _own_token
-
     monkeypatch.setenv("SIMCLR_TUI_TOKEN", TOKEN)
     assert _own_token(None) == TOKEN
     assert _own_token(None) is None
