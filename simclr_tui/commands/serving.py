@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import sys
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,6 +129,4 @@ async def _end(server: "BrowserServer", runner: "web.AppRunner", asked: "asyncio
         server.hurry()
     await closing
     again.cancel()
-    with suppress(asyncio.CancelledError):
-        await again
     await runner.cleanup()
