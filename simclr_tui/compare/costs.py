@@ -127,8 +127,16 @@ def _energy_lines(sides: Sequence[Side], price: Price | None, note: str, is_comp
     ]
     if price is not None:
         bill = replace(_SECONDS, name="electricity", show=price.show)
+        if len({_unmeasured(side) for side in sides if _bill(side, price) is not None}) > 1:
+            note, is_comparable = "not comparable: of some the processors or the card were not measured", False
         lines += _if_known(row(bill, lambda side: _bill(side, price), note, is_comparable))
     return lines
+
+
+def _unmeasured(side: Side) -> tuple[bool, bool]:
+    """Whether the energy of its card and of its processors is not known; a run on the processors has no card."""
+    run = side.run
+    return side.totals.energy_joules is None and not is_on_cpu(run), run.cpu_energy_joules is None
 
 
 def _energy(amount: float) -> str:
