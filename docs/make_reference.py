@@ -23,7 +23,7 @@ from simclr_tui.comfort.user_settings import AUTO
 from simclr_tui.commands.parser import command_parser
 from simclr_tui.commands.verb_help import GROUPS
 from simclr_tui.commands.verb_options import verbs_of
-from simclr_tui.theme import OWN
+from simclr_tui.themes import OWN
 from simclr_tui.widgets.key_line import one_key_text
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
