@@ -22,7 +22,8 @@ from simclr_tui.comfort.settings_page import schema, template
 from simclr_tui.comfort.user_settings import AUTO
 from simclr_tui.commands.parser import command_parser
 from simclr_tui.commands.verb_help import GROUPS
-from simclr_tui.theme import OWN
+from simclr_tui.commands.verb_options import verbs_of
+from simclr_tui.themes import OWN
 from simclr_tui.widgets.key_line import one_key_text
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
@@ -105,7 +106,7 @@ def _setting(field: Field) -> list[str]:
 def commands() -> str:
     """Every verb, the trainer and the preview with their options."""
     parser = command_parser()
-    (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    verbs = verbs_of(parser)
     parts = [
         "# Commands\n\n`simclr-tui` without a verb opens the dashboard. Every verb takes `--runs-dir DIR` (else "
         "`$SIMCLR_TUI_RUNS`, else `./runs`) and `--help`. A run is named by its id, the beginning of its id, or its "

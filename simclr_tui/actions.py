@@ -249,12 +249,13 @@ class Actions:
 
     def _ask_to_end(self, store: "RunStore", run_id: str, command: str) -> str:
         """Ask a run to pause or stop, or take it out of Slurm's queue; its job there, or ""."""
+        from simclr_tui.run.ending import ENDED
         from trainer.slurm.submit import withdraw
 
         run = store.run(run_id)
         self.asked.add(run_id)
         if run.lifecycle == SUBMITTED:
-            return withdraw(store, run, {"pause": "paused", "stop": "stopped"}[command])
+            return withdraw(store, run, ENDED[command])
         store.request(run_id, command)
         return ""
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from trainer.energy_use import JOULES_PER_KWH
+
 UNKNOWN = "–"
 
 SIGNS: Mapping[str, str] = {
@@ -103,7 +105,7 @@ def energy(joules: float | None) -> str:
     """Energy as electricity is counted: 0.43 Wh, 412 Wh, 2.10 kWh; less than a tenth of a Wh in joules."""
     if joules is None:
         return UNKNOWN
-    kwh = joules / 3.6e6
+    kwh = joules / JOULES_PER_KWH
     if kwh < 1e-4:
         return f"{number(joules)} J"
     return f"{number(kwh)} kWh" if kwh >= 1 else f"{number(1000 * kwh)} Wh"

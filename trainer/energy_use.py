@@ -14,6 +14,11 @@ _RATE_EPOCHS = 5
 """So many of the newest epochs count for what the next ones will take, as for how long they will."""
 
 
+def kwh(joules: float | None) -> float | None:
+    """As electricity is counted; None stays that."""
+    return None if joules is None else joules / JOULES_PER_KWH
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Energy:
     """Of one device, in joules; None where it is not known."""

@@ -34,6 +34,11 @@ def owner_name(run: Run) -> str:
     return run.owner or ("" if run.owner_uid is None else str(run.owner_uid))
 
 
+def is_of(run: Run, owner: str) -> bool:
+    """Whether a run is that of the user with this name or number."""
+    return owner in (owner_name(run), str(run.owner_uid))
+
+
 def people_words(run: Run) -> str:
     """Who made a run, and who runs it where that is somebody else: `anna, run by lars`; empty where nobody noted it."""
     name = owner_name(run)
@@ -64,7 +69,7 @@ def refuse_anothers(run: Run, owner: str | None, *, or_runner: bool = False) -> 
         UsageError: it is another's, or the owner that was given is not its.
     """
     name = owner_name(run)
-    if owner is not None and owner not in (name, str(run.owner_uid)):
+    if owner is not None and not is_of(run, owner):
         whose = f"is {name}'s run" if name else "is a run of which nobody noted who made it"
         raise UsageError(f"--owner: {run.name} {whose}; give that name, or leave --owner out for runs of your own")
     if owner is None and is_anothers(run, or_runner=or_runner):

@@ -81,7 +81,9 @@ def _is_no_chance(rows: Rows, ranks: set[int], rank: int) -> bool:
 
 def _slowest(rows: Rows, ranks: set[int]) -> Straggler | None:
     """The rank with the longest own time; None where a rank is not known there."""
-    own = {rank: [own_seconds(row) or 0.0 for row in rows if row["rank"] == rank] for rank in ranks}
+    own: dict[int, list[float]] = {rank: [] for rank in ranks}
+    for row in rows:  # once for all ranks: this is done at every look, and of many ranks there are many rows
+        own[row["rank"]].append(own_seconds(row) or 0.0)
     if not all(own.values()):
         return None
     times = {rank: median(values) for rank, values in own.items()}

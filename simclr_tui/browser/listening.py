@@ -36,7 +36,7 @@ def find_place(host: str, port: int) -> Place:
         UsageError: there is no such name.
     """
     try:
-        found = socket.getaddrinfo(host or "*", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no name of a machine"
         raise UsageError(f"--host: {quoted(host)}: {reason}; leave it out for 127.0.0.1") from None

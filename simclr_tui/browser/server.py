@@ -7,6 +7,7 @@ app whose pictures nobody takes.
 
 import asyncio
 import contextlib
+import html
 import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -57,6 +58,7 @@ class BrowserServer:
         self._access = access
         self._title = title
         self._sockets: set[web.WebSocketResponse] = set()
+        self._starting = 0
         self._dashboards: set[DashboardProcess] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._is_closing = False
@@ -72,15 +74,14 @@ class BrowserServer:
 
     @property
     def open_dashboards(self) -> int:
-        """Dashboards whose processes have not ended."""
-        return len(self._dashboards)
+        """Dashboards whose processes have not ended, or are only being started."""
+        return self._starting + len(self._dashboards)
 
     async def close(self) -> None:
         """Close every page, and wait until each dashboard has ended; what one finishes is waited for."""
         self._is_closing = True
-        gone = [socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends") for socket in self._sockets]
-        await asyncio.gather(*gone, return_exceptions=True)
-        while self._dashboards:
+        await asyncio.gather(*map(_send_away, self._sockets), return_exceptions=True)
+        while self.open_dashboards:
             await asyncio.sleep(0.05)
 
     def hurry(self) -> None:
@@ -133,16 +134,41 @@ class BrowserServer:
         """Show a dashboard to a page of ours until either goes."""
         if not self._access.is_own_page(request.headers.get("Origin"), request.headers["Host"]):
             raise web.HTTPForbidden(text="Only a page of this server may open its WebSocket.")
-        if self._is_closing or len(self._dashboards) >= MOST_DASHBOARDS:
-            raise web.HTTPServiceUnavailable(text=f"{MOST_DASHBOARDS} dashboards are open; close one.")
+        if self._is_closing:
+            raise web.HTTPServiceUnavailable(text="The server ends.")
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE)
-        await socket.prepare(request)
-        self._sockets.add(socket)
+        if self.open_dashboards >= MOST_DASHBOARDS:
+            await socket.prepare(request)
+            await _refuse(socket, f"{MOST_DASHBOARDS} dashboards are open; close one, then open it again here")
+            return socket
+        self._starting += 1  # before anything is waited for: a browser that is opened again opens its pages all at once
+        try:
+            await socket.prepare(request)
+            dashboard = await self._started(request, socket)
+        finally:
+            self._starting -= 1
+        if dashboard is not None:
+            await self._show(dashboard, socket)
+        return socket
+
+    async def _started(self, request: web.Request, socket: web.WebSocketResponse) -> DashboardProcess | None:
+        """The dashboard for a page; None where there can be none, which the page is told."""
         width, height = (bounded(request.query.get(side), usual) for side, usual in (("width", 80), ("height", 24)))
-        dashboard = await DashboardProcess.start(self._runs, width, height, socket.send_bytes)
+        try:
+            dashboard = await DashboardProcess.start(self._runs, width, height, socket.send_bytes)
+        except OSError as error:
+            await _refuse(socket, f"no dashboard can be started: {error.strerror}")
+            return None
         self._dashboards.add(dashboard)
+        return dashboard
+
+    async def _show(self, dashboard: DashboardProcess, socket: web.WebSocketResponse) -> None:
+        """Let a page and its dashboard speak with each other until either goes."""
+        self._sockets.add(socket)
         watching = asyncio.create_task(_close_after(dashboard, socket))
         try:
+            if self._is_closing:
+                await _send_away(socket)
             await _take(socket, dashboard)
         finally:
             watching.cancel()
@@ -150,13 +176,22 @@ class BrowserServer:
             ending = asyncio.create_task(self._end(dashboard))
             self._ending.add(ending)  # the loop itself keeps no task alive
             ending.add_done_callback(self._ending.discard)
-        return socket
 
     async def _end(self, dashboard: DashboardProcess) -> None:
         try:
             await dashboard.end()
         finally:
             self._dashboards.discard(dashboard)
+
+
+async def _send_away(socket: web.WebSocketResponse) -> None:
+    await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+
+
+async def _refuse(socket: web.WebSocketResponse, why: str) -> None:
+    """Say it in the page's terminal: no page can read what the handshake of its WebSocket is refused with."""
+    await socket.send_bytes(f"{why}\r\n".encode())
+    await socket.close()
 
 
 async def _close_after(dashboard: DashboardProcess, socket: web.WebSocketResponse) -> None:
@@ -196,8 +231,6 @@ def _ask(why: str) -> web.Response:
 
 
 def _page(name: str, **words: str) -> web.Response:
-    import html
-
     text = (_PAGE / name).read_text(encoding="utf-8")
     for word, value in words.items():
         text = text.replace(f"{{{word}}}", html.escape(value))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from simclr_tui.charts.drawn import AXES, FIRST_CHARTS, Drawn, View
+from simclr_tui.charts.drawn import FIRST_CHARTS, Drawn, View
+from simclr_tui.charts.ids import AXES
 from simclr_tui.charts.panels import chart_data, chart_names
 from simclr_tui.charts.reading import SMOOTHINGS
 from simclr_tui.plot.draw import ChartData

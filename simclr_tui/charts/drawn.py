@@ -19,9 +19,6 @@ HOLLOW_SIGNS = "○□△◇☆▽◎"
 """Of a run's second curve in a chart."""
 
 
-AXES = ("epoch", "step", "wall", "trained")
-"""What charts can have on x: epochs, steps, seconds since the run's start, seconds of training."""
-
 _LONGEST_LINEAGE = 8
 """Forks of forks of forks: so many of the runs before are drawn; rows that were edited may be each other's parents."""
 
@@ -34,7 +31,7 @@ class View:
     """How charts are looked at."""
 
     axis: str = "epoch"
-    """One of AXES."""
+    """One of `ids.AXES`."""
     log: bool = False
     smoothing: float = 0.015
     """Span of the moving average as a part of the range of x; 0 leaves the raw values alone."""

@@ -1,4 +1,4 @@
-"""Ids of charts: five that show several things together, and one for each series, with its kind before its name. Pure.
+"""Ids of axes, and of charts: five that show several things together, one for each series, its kind before its name.
 
 An id is what is remembered, and not the id of a widget: names of series may have any characters.
 """
@@ -12,6 +12,9 @@ EPOCHS = "epochs."
 DEVICE = "device."
 SCORES = "scores."
 METRICS = METRIC
+
+AXES = ("epoch", "step", "wall", "trained")
+"""What charts can have on x: epochs, steps, seconds since the run's start, seconds of training."""
 
 _JUDGED = ("loss", "t_batch", "t_data")
 """Step series by which a run is judged in words, whatever is shown."""

@@ -19,7 +19,8 @@ from simclr_tui.keys import key
 from simclr_tui.remembered import Remembered
 from simclr_tui.terminal import sequences
 from simclr_tui.terminal.display import ThriftyDisplay
-from simclr_tui.theme import OWN, fitting, grounds, run_variables
+from simclr_tui.theme import grounds, run_variables
+from simclr_tui.themes import OWN, fitting
 
 if TYPE_CHECKING:
     from simclr_tui.messages import Polled

@@ -14,7 +14,7 @@ from simclr_tui.comfort.user_settings import (
     UserSettings,
 )
 from simclr_tui.terminal.graphics import WAYS
-from simclr_tui.theme import theme_names
+from simclr_tui.themes import theme_names
 
 _TEXTS = {
     "bell": "ring the terminal's bell",

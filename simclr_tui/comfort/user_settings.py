@@ -158,7 +158,7 @@ class _Reader:
     def _theme(self, value: Any) -> str:
         if value == AUTO:
             return AUTO
-        from simclr_tui.theme import theme_names
+        from simclr_tui.themes import theme_names
 
         return self._one_of("theme", value, (AUTO, *theme_names()))
 

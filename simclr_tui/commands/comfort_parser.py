@@ -50,14 +50,15 @@ def add_comfort_verbs(verbs: Any) -> None:
     what = notify.add_mutually_exclusive_group()
     what.add_argument("--test", action="store_true", help="send one to every address, and say whether it was taken")
     what.add_argument("--init", action="store_true", help="write a file that only you may read, with examples in it")
+    shells = f"{{{','.join(SHELLS)}}}"
     completion = add_verb(
         verbs,
         "completion",
         "print the script that completes verbs, options and the names of runs in a shell",
-        usage=f"simclr-tui completion {{{','.join(SHELLS)}}}",
+        usage=f"simclr-tui completion {shells}",
         json=False,
     )
-    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=f"one of {', '.join(SHELLS)}")
+    completion.add_argument("shell", choices=SHELLS, metavar=shells, help="whose script it is")
 
 
 def _interval(text: str) -> float:

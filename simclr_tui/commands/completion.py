@@ -8,6 +8,7 @@ import shtab
 
 from simclr_tui.commands.output import say
 from simclr_tui.commands.parser import command_parser
+from simclr_tui.commands.verb_options import verbs_of
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode
@@ -69,7 +70,7 @@ def completion(options: argparse.Namespace, _runs: Path) -> int:
 def script(shell: str) -> str:
     """The script that a shell reads to complete the words of `simclr-tui`."""
     parser = command_parser()
-    for verb, verb_parser in _verbs(parser).items():
+    for verb, verb_parser in verbs_of(parser).choices.items():
         if verb == "preview":  # another program parses its words
             for action in preview_parser()._actions:
                 if not isinstance(action, argparse._HelpAction):
@@ -78,11 +79,6 @@ def script(shell: str) -> str:
     _describe(parser)
     text: str = shtab.complete(parser, shell=shell)
     return text
-
-
-def _verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    return dict(verbs.choices)
 
 
 def _describe(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from simclr_tui.labels.tag_words import parse_tags
 from simclr_tui.verbs import named
 from trainer import trash as bin_
 from trainer.errors import BusyError, ConfigError, ExitCode, TrainerError, UnknownRunError, UsageError
-from trainer.people import is_anothers, owner_name, refuse_anothers
+from trainer.people import is_anothers, is_of, owner_name, refuse_anothers
 from trainer.start import rename_run
 from trainer.store.labels import change_labels, checked_note, labels_of, with_tags
 from trainer.store.reader import StoreReader
@@ -279,7 +279,7 @@ def _empty(options: argparse.Namespace, runs: Path) -> int:
 
 def _is_meant(run: Run, owner: str | None) -> bool:
     """Whether a run is one of those that are deleted: this user's own, or those of the user that was named."""
-    return not is_anothers(run) if owner is None else owner in (owner_name(run), str(run.owner_uid))
+    return not is_anothers(run) if owner is None else is_of(run, owner)
 
 
 def _is_sure(chosen: Sequence[bin_.Trashed]) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simclr_tui.charts.drawn import AXES
+from simclr_tui.charts.ids import AXES
 from simclr_tui.commands.verb_options import add_verb, run_argument
 
 POINTS = 100

@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import sys
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,20 +73,24 @@ def _own_token(file: str | None) -> str | None:
 def _words(runs: Path, access: Access, place: Place, sockets: list[socket.socket], *, is_own: bool) -> list[str]:
     """What is said at the start, the address first."""
     port = sockets[0].getsockname()[1]
-    address = access.public or f"http://{shown_host(place.addresses[0])}:{port}"
+    here = f"{shown_host(place.addresses[0])}:{port}"
+    address = access.public or f"http://{here}"
     query = f"?token={access.token}" if access.token and not is_own else ""
     words = [f"{address}/{query}", f"  shows the runs of {printable(str(runs))}; Ctrl-C ends it, and runs go on"]
     if is_own:
         words.append("  asks for your token, or add ?token=… to the address")
     if access.token is None:
         words.append("  asks for no token: every user and every program of this machine can control the runs")
-    forward = f"ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}"
-    if place.is_loopback:
-        words.append(f"  from another machine: {forward}, then the same address there")
-    else:
+    machine = socket.gethostname()
+    if access.public:
+        words.append(f"  the proxy reaches it at http://{here}")
+    elif place.is_loopback:
+        words.append(f"  from another machine: ssh -L {port}:{here} {machine}, then the same address there")
+    if not place.is_loopback:
         words.append(
             f"  warning: others can connect. It is plain HTTP, so that whoever is on the way can read the token, and "
-            f"whoever has the token acts as you. Safer: leave --host out, and `{forward}` on the other machine"
+            f"whoever has the token acts as you. Safer: leave --host out, and `ssh -L {port}:127.0.0.1:{port} "
+            f"{machine}` on the other machine"
         )
     return words
 
@@ -126,6 +129,4 @@ async def _end(server: "BrowserServer", runner: "web.AppRunner", asked: "asyncio
         server.hurry()
     await closing
     again.cancel()
-    with suppress(asyncio.CancelledError):
-        await again
     await runner.cleanup()

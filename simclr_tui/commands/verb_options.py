@@ -52,6 +52,12 @@ def add_verb(
     return parser
 
 
+def verbs_of(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[OptionParser]":
+    """All verbs of the command line: their parsers are its `choices`, by name."""
+    (verbs,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return verbs
+
+
 def runs_dir_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that names the runs folder."""
     parser.add_argument(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 
 from simclr_tui.compare.rows import Figure, Measure, line_of
@@ -10,16 +11,13 @@ from simclr_tui.compare.table import Better, Cell, Delta, Group, Line
 from simclr_tui.energy_words import is_on_cpu, ranks_of
 from simclr_tui.format import UNKNOWN, count, duration, energy, size
 from simclr_tui.price import Price
-from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, energy_of
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, energy_of, kwh
 
 _ENDED = ("paused", "stopped", "finished", "failed")
 """Lifecycle events whose time is that of a run's end, as far as it has come."""
 
 _SAME_SIZE = 0.02
 """Epochs whose images differ by a smaller part count as of one size."""
-
-_SAMPLED = ("peak memory, card", "peak memory, process", "energy, CPU", "energy for 1,000 images", "electricity")
-"""Rows that are left out where nothing of the kind was sampled of any run."""
 
 _STEP = Measure("t_batch", "ms", Better.LOWER, Delta.PERCENT)
 _RATE = Measure("images/s", "", Better.HIGHER, Delta.PERCENT)
@@ -39,16 +37,14 @@ def speed(sides: Sequence[Side]) -> Group:
         (time_note(sides), True) if same_epochs else ("not comparable: epochs of different numbers of images", False)
     )
 
-    def row(measure: Measure, of: Callable[[Side], float | None], judged: tuple[str, bool]) -> Line:
-        return line_of(measure, [Figure(of(side)) for side in sides], note=judged[0], is_comparable=judged[1])
-
+    row = partial(_row, sides)
     lines = [
-        row(_STEP, lambda side: _median(side, "t_batch", 1000), step),
-        row(replace(_STEP, name="t_data"), lambda side: _median(side, "t_data", 1000), step),
-        row(replace(_STEP, name="t_epoch", unit="s"), lambda side: _median(side, "t_epoch"), epoch),
-        row(_RATE, lambda side: _median(side, "images_per_second"), (time_note(sides), True)),
-        row(_PART, _waiting, (time_note(sides), True)),
-        row(replace(_PART, name="device idle"), _idle, (time_note(sides), True)),
+        row(_STEP, lambda side: _median(side, "t_batch", 1000), *step),
+        row(replace(_STEP, name="t_data"), lambda side: _median(side, "t_data", 1000), *step),
+        row(replace(_STEP, name="t_epoch", unit="s"), lambda side: _median(side, "t_epoch"), *epoch),
+        row(_RATE, lambda side: _median(side, "images_per_second"), time_note(sides)),
+        row(_PART, _waiting, time_note(sides)),
+        row(replace(_PART, name="device idle"), _idle, time_note(sides)),
         Line(name="device", cells=[_words(side.run.device) for side in sides]),
     ]
     return Group("speed, medians of the last 5 epochs", lines)
@@ -58,10 +54,9 @@ def cost(sides: Sequence[Side], price: Price | None = None) -> Group:
     """What each run has taken so far: seconds, work, energy, money where its price is known, room."""
     uneven = len({side.run.step for side in sides}) > 1
     judged = ("not comparable: after different numbers of steps", False) if uneven else (time_note(sides), True)
-
-    def row(measure: Measure, of: Callable[[Side], float | None], note: str = "", is_comparable: bool = True) -> Line:
-        return line_of(measure, [Figure(of(side)) for side in sides], note=note, is_comparable=is_comparable)
-
+    row = partial(_row, sides)
+    peak = replace(_BYTES, better=Better.LOWER)
+    on_card, in_process = replace(peak, name="peak memory, card"), replace(peak, name="peak memory, process")
     lines = [
         row(_SECONDS, lambda side: side.run.trained_seconds, *judged),
         row(replace(_SECONDS, name="wall time, with pauses"), wall_seconds, *judged),
@@ -69,21 +64,25 @@ def cost(sides: Sequence[Side], price: Price | None = None) -> Group:
         row(replace(_COUNT, name="steps"), lambda side: side.run.step),
         *_energy_lines(sides, price, *judged),
         row(_BYTES, lambda side: sum(one.bytes for one in side.drawn.curves.checkpoints) or None),
-        row(
-            replace(_BYTES, name=_SAMPLED[0], better=Better.LOWER),
-            lambda side: side.totals.device_memory_bytes,
-            "with whatever else ran on the card",
-        ),
-        row(
-            replace(_BYTES, name=_SAMPLED[1], better=Better.LOWER),
-            lambda side: side.totals.process_memory_bytes,
-        ),
+        *_if_known(row(on_card, lambda side: side.totals.device_memory_bytes, "with whatever else ran on the card")),
+        *_if_known(row(in_process, lambda side: side.totals.process_memory_bytes)),
     ]
-    return Group("cost", [line for line in lines if _is_known(line) or line.name not in _SAMPLED])
+    return Group("cost", lines)
 
 
-def _is_known(line: Line) -> bool:
-    return any(cell.value is not None for cell in line.cells)
+def _row(
+    sides: Sequence[Side],
+    measure: Measure,
+    of: Callable[[Side], float | None],
+    note: str = "",
+    is_comparable: bool = True,
+) -> Line:
+    return line_of(measure, [Figure(of(side)) for side in sides], note=note, is_comparable=is_comparable)
+
+
+def _if_known(line: Line) -> list[Line]:
+    """A row of what is not sampled everywhere; none where nothing of the kind is known of any run."""
+    return [line] if any(cell.value is not None for cell in line.cells) else []
 
 
 def wall_seconds(side: Side) -> float | None:
@@ -113,31 +112,35 @@ def _idle(side: Side) -> float | None:
 
 
 def _energy_lines(sides: Sequence[Side], price: Price | None, note: str, is_comparable: bool) -> list[Line]:
-    """Of the card, of the processors, of both for 1,000 images, and what both cost."""
+    """Of the card, of the processors, of the one that trains for 1,000 images, and what card and processors cost."""
     estimated = "estimated from power" if any(side.run.energy_source == "power" for side in sides) else ""
     several = "of all ranks' cards" if any(ranks_of(side.run) > 1 for side in sides) else ""
     card_note = "; ".join(filter(None, (note, estimated, several)))
-
-    def row(name: str, show: Callable[[float], str], of: Callable[[Side], float | None], words: str) -> Line:
-        measure = replace(_SECONDS, name=name, show=show)
-        return line_of(measure, [Figure(of(side)) for side in sides], note=words, is_comparable=is_comparable)
-
-    lines = [row("energy, card", _energy, lambda side: _kwh(side.totals.energy_joules), card_note)]
-    lines.append(row(_SAMPLED[2], _energy, lambda side: _kwh(side.run.cpu_energy_joules), note))
-    per_images = replace(_SECONDS, name=_SAMPLED[3], show=_energy)
-    words = "; ".join(filter(None, (time_note(sides), "of the device that trains, mean of the last 5 epochs")))
-    lines.append(line_of(per_images, [Figure(_per_thousand(side)) for side in sides], note=words))
+    image_note = "; ".join(filter(None, (time_note(sides), "of the device that trains, mean of the last 5 epochs")))
+    of_card = replace(_SECONDS, name="energy, card", show=_energy)
+    of_cpu, of_images = replace(of_card, name="energy, CPU"), replace(of_card, name="energy for 1,000 images")
+    row = partial(_row, sides)
+    lines = [
+        row(of_card, lambda side: kwh(side.totals.energy_joules), card_note, is_comparable),
+        *_if_known(row(of_cpu, lambda side: kwh(side.run.cpu_energy_joules), note, is_comparable)),
+        *_if_known(row(of_images, _per_thousand, image_note)),
+    ]
     if price is not None:
-        lines.append(row(_SAMPLED[4], price.show, lambda side: _bill(side, price), note))
+        bill = replace(_SECONDS, name="electricity", show=price.show)
+        if len({_unmeasured(side) for side in sides if _bill(side, price) is not None}) > 1:
+            note, is_comparable = "not comparable: of some the processors or the card were not measured", False
+        lines += _if_known(row(bill, lambda side: _bill(side, price), note, is_comparable))
     return lines
 
 
-def _kwh(joules: float | None) -> float | None:
-    return None if joules is None else joules / JOULES_PER_KWH
+def _unmeasured(side: Side) -> tuple[bool, bool]:
+    """Whether the energy of its card and of its processors is not known; a run on the processors has no card."""
+    run = side.run
+    return side.totals.energy_joules is None and not is_on_cpu(run), run.cpu_energy_joules is None
 
 
-def _energy(kwh: float) -> str:
-    return energy(kwh * JOULES_PER_KWH)
+def _energy(amount: float) -> str:
+    return energy(amount * JOULES_PER_KWH)
 
 
 def _bill(side: Side, price: Price) -> float | None:
@@ -149,7 +152,7 @@ def _per_thousand(side: Side) -> float | None:
     """kWh of the device for 1,000 images, mean of the newest epochs."""
     name = CPU if is_on_cpu(side.run) else CARD
     joules = energy_of(side.run, side.drawn.curves.epochs, name).epoch
-    return joules / side.epoch_images * 1000 / JOULES_PER_KWH if joules is not None and side.epoch_images else None
+    return kwh(joules / side.epoch_images * 1000) if joules is not None and side.epoch_images else None
 
 
 def _words(text: str | None) -> Cell:

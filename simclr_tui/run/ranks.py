@@ -49,9 +49,11 @@ class RanksLook:
 def look_at_ranks(rows: Sequence[Mapping[str, Any]]) -> RanksLook:
     """What rows of `rank_samples` say; the last two minutes of them, the oldest first."""
     newest = max((row["at"] for row in rows), default=0.0)
-    numbers = sorted({row["rank"] for row in rows})
+    by_rank: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_rank.setdefault(row["rank"], []).append(row)
     return RanksLook(
-        ranks=tuple(_rank([row for row in rows if row["rank"] == one], newest) for one in numbers),
+        ranks=tuple(_rank(by_rank[one], newest) for one in sorted(by_rank)),
         straggler=find_straggler(rows),
     )
 

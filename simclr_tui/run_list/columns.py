@@ -11,7 +11,7 @@ from simclr_tui.format import HEALTH_SIGNS, SIGNS, UNKNOWN, count, duration, mom
 from simclr_tui.model import RunRow
 from trainer.benchmark_config import BenchmarkConfig
 from trainer.config import PretrainConfig
-from trainer.energy_use import JOULES_PER_KWH
+from trainer.energy_use import kwh
 from trainer.errors import UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.people import owner_name
@@ -100,10 +100,6 @@ def _done(row: RunRow, _: float) -> str:
     return UNKNOWN if row.progress is None else f"{100 * row.progress:.0f}%"
 
 
-def _kwh(joules: float | None) -> float | None:
-    return None if joules is None else joules / JOULES_PER_KWH
-
-
 def _exit(row: RunRow, _: float) -> str:
     return UNKNOWN if row.run.exit_code is None else str(row.run.exit_code)
 
@@ -167,9 +163,9 @@ def _quality() -> Iterable[Column]:
 def _origin() -> Iterable[Column]:
     """What it is, where it runs, and what people wrote on it."""
     card = partial(Column, id="card_kwh", heading="card kWh", about="energy that its card took, in kWh")
-    yield card(value=lambda row, _: _kwh(row.run.energy_joules))
+    yield card(value=lambda row, _: kwh(row.run.energy_joules))
     processors = partial(Column, id="cpu_kwh", heading="CPU kWh", about="energy that the processors took, in kWh")
-    yield processors(value=lambda row, _: _kwh(row.run.cpu_energy_joules))
+    yield processors(value=lambda row, _: kwh(row.run.cpu_energy_joules))
     preset = partial(_word, id="preset", heading="preset", about="recipe it was made from", width=11)
     yield preset(value=lambda row, _: row.run.preset)
     yield _word(id="kind", heading="kind", about="kind of run", width=10, value=lambda row, _: row.run.kind)

@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 
 from simclr_tui.charts import reading
 from simclr_tui.charts.choice import to_choose
-from simclr_tui.charts.drawn import AXES
+from simclr_tui.charts.ids import AXES
 from simclr_tui.charts.reading import Extent
 from simclr_tui.keys import key
 from simclr_tui.screens.charted import Charted

@@ -58,14 +58,11 @@ class LineControls(BoardKeys):
             return
         if action == "hold" and row.turn.is_held:
             action = "release"
-        nearest = {"up": row.turn.place - 1}.get(action, row.turn.place)
-        passed = [
-            one
-            for one in self.board.rows
-            if one.turn and one.turn.device == row.turn.device and nearest <= one.turn.place < row.turn.place
-        ]
+        before = (row.turn.device, row.turn.place - 1)
+        passed = [one for one in self.board.rows if one.turn and (one.turn.device, one.turn.place) == before]
         act = partial(self.dashboard.actions.change_line, row.run.id, action)
-        do_to_own(self.dashboard, _VERBS[action], [row, *passed], act, or_runner=True)
+        changed = [row, *passed] if action == "up" else [row]
+        do_to_own(self.dashboard, _VERBS[action], changed, act, or_runner=True)
 
     def action_line_device(self) -> None:
         """Ask for which device the cursor's run shall wait, and let it."""

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from simclr_tui.app import DashboardApp
 
 _SAVE_SECONDS = 1.0
-_WORD_SECONDS = 2.0
-"""Letters that follow each other within are one word."""
 """After the last letter; what was typed outlives also a dashboard that is killed."""
+_WORD_SECONDS = 2.0
+"""Letters that follow each other within that are one word."""
 
 
 class NewRunScreen(FormSearch, FormDrafts, Screen[None]):

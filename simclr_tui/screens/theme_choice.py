@@ -4,7 +4,7 @@ from textual.widgets import OptionList
 
 from simclr_tui.comfort.user_settings import AUTO
 from simclr_tui.screens.pick import Item, PickScreen
-from simclr_tui.theme import OWN, theme_names
+from simclr_tui.themes import OWN, theme_names
 
 _DETAILS = {
     "simclr-dark": "on a dark background",

@@ -13,6 +13,7 @@ import pytest
 from simclr_tui.__main__ import _COMMANDS, main
 from simclr_tui.commands.parser import command_parser
 from tests.docs.pages import NOT_TYPED, PYTHON, SHELL, Command, all_commands, blocks, commands_of, pages
+from tests.exits import code_of
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
 from trainer.options import OptionParser, given
@@ -183,18 +184,10 @@ def test_the_quick_commands_of_a_page_do_what_they_are_for(
         words = [word for word in words if word != "--follow"]
         with monkeypatch.context() as patched:
             patched.setattr(sys, "argv", ["simclr-tui", *words])
-            code = done(words)
+            code = code_of(main, words)
         said = capsys.readouterr()
         assert code in ((0, 1) if words[0] == "doctor" else (0,)), f"{command}\n{said.err}"
         assert said.out, command
-
-
-def done(words: list[str]) -> int:
-    """The exit code of a command that is done in this process."""
-    try:
-        return main(words)
-    except SystemExit as end:
-        return int(end.code or 0)
 
 
 def why_not_done(words: Sequence[str]) -> str | None:

@@ -43,6 +43,15 @@ def test_the_first_frame_with_runs_and_charts_needs_nothing_heavy(runs: Path) ->
     assert run_python(FIRST_FRAME, str(runs), ids["resting"], *HEAVY) == ""
 
 
+@pytest.mark.parametrize("module", ["comparing", "ending", "listing", "metrics", "reading", "starting"])
+def test_a_command_does_not_wait_for_what_the_dashboard_is_drawn_with(module: str) -> None:
+    code = (
+        f"import sys, simclr_tui.commands.{module}, simclr_tui.commands.parser as own\n"
+        "own.parse(['pause', 'a']); print('textual' in sys.modules)"
+    )
+    assert run_python(code) == "False"
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -7,7 +7,8 @@ import pytest
 from textual.color import Color
 from textual.theme import Theme
 
-from simclr_tui.theme import DARK, LIGHT, OWN, RUN_COLOURS, SIXTEEN, SIXTEEN_LIGHT, fitting, grounds, run_variables
+from simclr_tui.theme import RUN_COLOURS, grounds, run_variables
+from simclr_tui.themes import DARK, LIGHT, OWN, SIXTEEN, SIXTEEN_LIGHT, fitting
 from simclr_tui.words import STATE_STYLES
 from trainer.state import STATES
 

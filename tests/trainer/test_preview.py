@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.exits import code_of
 from tests.trainer.data_files import write_folder
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode
@@ -79,11 +80,7 @@ def _read_to_the_end(descriptor: int) -> bytes:
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The sentence on stderr of a command line that comes to nothing, with the exit code of wrong usage."""
-    try:
-        code: object = main(arguments)
-    except SystemExit as end:
-        code = end.code
-    assert code == ExitCode.USAGE
+    assert code_of(main, arguments) == ExitCode.USAGE
     out, error = capsys.readouterr()
     assert out == ""
     assert error.startswith("simclr-tui: ")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.exits import code_of
 from tests.trainer.test_process import holder
 from trainer.config import PretrainConfig
 from trainer.drift import change_settings
@@ -56,11 +57,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
 def test_a_wrong_command_line_is_one_sentence_and_exit_code_2(
     runs: Path, said: Said, arguments: list[str], words: str
 ) -> None:
-    try:
-        code: object = main(["--runs-dir", str(runs), *arguments])
-    except SystemExit as exit_:
-        code = exit_.code
-    assert code == 2
+    assert code_of(main, ["--runs-dir", str(runs), *arguments]) == 2
     assert words in said()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.exits import code_of
 from tests.trainer.data_files import write_folder
 from tests.trainer.test_online import without_test
 from trainer import checkpoint
@@ -109,11 +110,7 @@ def test_labels_that_teach_nothing_end_the_run_before_anything_is_computed(
 def test_settings_that_contradict_the_method_make_no_run(
     store: RunStore, runs: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
 ) -> None:
-    try:
-        code: object = train(runs, *options)
-    except SystemExit as exit_:
-        code = exit_.code
-    assert code == 2
+    assert code_of(lambda words: train(runs, *words), options) == 2
     assert words in capsys.readouterr().err
     assert store.runs() == []
 

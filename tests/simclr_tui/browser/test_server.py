@@ -210,7 +210,27 @@ async def test_the_reason_why_no_dashboard_opens_is_shown_on_the_page(site: Site
     assert "settings.toml" in capfd.readouterr().err, "and where the server says things"
 
 
-async def test_there_is_an_end_to_how_many_are_opened(site: Site, monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
-    monkeypatch.setattr("simclr_tui.browser.server.MOST_DASHBOARDS", 0)
-    assert await site.status_of_socket(site.own) == 503
-    assert dashboards_of(runs) == []
+async def test_there_is_an_end_to_how_many_are_opened_also_all_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, runs: Path
+) -> None:
+    monkeypatch.setattr("simclr_tui.browser.server.MOST_DASHBOARDS", 1)
+    pages = await asyncio.gather(*(site.visit() for _ in range(4)))
+    async with asyncio.timeout(20):
+        while sum(page.socket.closed for page in pages) < 3:
+            await asyncio.gather(*(page.read() for page in pages if not page.socket.closed))
+    assert len(dashboards_of(runs)) == 1
+    refused = [page.shown() for page in pages if page.socket.closed]
+    assert all("1 dashboards are open; close one, then open it again here" in words for words in refused)
+
+
+async def test_a_dashboard_that_can_not_be_started_is_a_sentence_on_the_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "removed" / "python"))
+    page = await site.visit()
+    await page.wait_until_closed()
+    assert "no dashboard can be started: No such file or directory" in page.shown((300, 5))
+    async with asyncio.timeout(10):
+        while site.server.open_dashboards:
+            await asyncio.sleep(0.01)
+    assert caplog.records == [], "no traceback where the server says things"

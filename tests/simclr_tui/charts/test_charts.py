@@ -12,8 +12,8 @@ import pytest
 from simclr_tui.board import Board
 from simclr_tui.charts.axes import whole_range
 from simclr_tui.charts.curves import CurveReader
-from simclr_tui.charts.drawn import AXES, FIRST_CHARTS, Drawn, Stretch, View
-from simclr_tui.charts.ids import DEVICE, EPOCHS, METRICS, SCORES, STEPS
+from simclr_tui.charts.drawn import FIRST_CHARTS, Drawn, Stretch, View
+from simclr_tui.charts.ids import AXES, DEVICE, EPOCHS, METRICS, SCORES, STEPS
 from simclr_tui.charts.panels import PANELS, chart_data, chart_names
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.plot.draw import ChartData, Mark, draw, text_of

@@ -22,6 +22,7 @@ import pytest
 
 from simclr_tui.__main__ import main
 from simclr_tui.commands.starting import demo_command
+from tests.exits import code_of
 from tests.simclr_tui.learning_store import add_studied_run, put_checkpoint
 from tests.simclr_tui.support import Holder, add_run, evaluation_rows
 from tests.trainer.test_store import damage
@@ -58,10 +59,7 @@ def call(runs: Path, *words: str, first: bool = True) -> subprocess.CompletedPro
         contextlib.redirect_stderr(err),
     ):
         patch.setattr(sys, "stdin", nothing)
-        try:
-            code = main(line)
-        except SystemExit as ended:  # as --help ends
-            code = int(ended.code or 0)
+        code = code_of(main, line)
     printed = (stream.buffer.getvalue().decode() for stream in (out, err))
     return subprocess.CompletedProcess(line, code, *printed)
 

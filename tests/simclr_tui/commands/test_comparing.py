@@ -19,6 +19,7 @@ from simclr_tui.compare.picture import draw
 from simclr_tui.compare.reader import TotalsReader, read_sides
 from simclr_tui.model import Watched
 from simclr_tui.theme import run_variables
+from tests.exits import code_of
 from tests.simclr_tui.commands.test_commands import call
 from tests.simclr_tui.learning_store import label_rows, layer_rows, put_checkpoint
 from tests.simclr_tui.support import STEPS_PER_EPOCH, add_run
@@ -177,10 +178,7 @@ def test_what_can_not_be_compared_is_one_sentence_and_exit_code_2(
     put_checkpoint(store, three["base"], 345)
     job_id = new_evaluate_run(store, store.run(three["base"]), EvaluateConfig(run=three["base"]))
     words = tuple(job_id if word == "job" else word for word in words)
-    try:
-        code = main(["--runs-dir", str(runs), "compare", *words])
-    except SystemExit as exit:  # by argparse
-        code = int(exit.code or 0)
+    code = code_of(main, ["--runs-dir", str(runs), "compare", *words])
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
     assert told.err.startswith("simclr-tui: ")

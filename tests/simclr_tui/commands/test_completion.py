@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import shtab
 
-from simclr_tui.commands.completion import _verbs, script
+from simclr_tui.commands.completion import script
 from simclr_tui.commands.parser import command_parser
 from simclr_tui.commands.run_names import say_run_names
+from simclr_tui.commands.verb_options import verbs_of
 from tests.simclr_tui.support import add_run
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
@@ -98,7 +99,7 @@ def test_shtabs_own_way_of_asking_a_command_would_run_a_runs_name(
 
 
 def test_bash_completes_every_option_that_the_help_of_every_verb_names(tmp_path: Path) -> None:
-    verbs = {verb: parser for verb, parser in _verbs(command_parser()).items() if verb != "preview"}
+    verbs = {verb: parser for verb, parser in verbs_of(command_parser()).choices.items() if verb != "preview"}
     found = bash(script("bash"), [["simclr-tui", verb, "-"] for verb in verbs], tmp_path)
     for (verb, parser), words in zip(verbs.items(), found, strict=True):
         shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from simclr_tui.__main__ import main
+from tests.exits import code_of
 from tests.simclr_tui.commands.test_commands import COMMAND, call, sentence
 from tests.simclr_tui.support import Holder
 from tests.trainer.checkpoint_files import write_checkpoint
@@ -35,10 +36,7 @@ def do(runs: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        try:
-            code = main(["--runs-dir", str(runs), *words])
-        except SystemExit as error:
-            code = int(error.code or 0)
+        code = code_of(main, ["--runs-dir", str(runs), *words])
         out, err = capsys.readouterr()
         return code, out, err
 

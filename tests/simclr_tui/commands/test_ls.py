@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.__main__ import main
+from tests.exits import code_of
 from trainer.store.labels import write_labels
 from trainer.store.records import Labels
 from trainer.store.runs import RunStore
@@ -124,10 +125,7 @@ def test_a_mistake_is_a_sentence_and_the_code_of_wrong_usage(
     words: list[str], sentence: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also where there is no run to list."""
-    try:
-        code = main(["--runs-dir", str(runs), "ls", *words])
-    except SystemExit as end:
-        code = int(end.code or 0)
+    code = code_of(main, ["--runs-dir", str(runs), "ls", *words])
     said = capsys.readouterr()
     assert (code, said.out) == (2, "")
     assert sentence in said.err

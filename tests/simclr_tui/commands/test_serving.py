@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -16,9 +16,16 @@ import psutil
 import pytest
 
 from simclr_tui.__main__ import main
+from simclr_tui.browser.access import Access
+from simclr_tui.browser.listening import Place, listen
+from simclr_tui.commands.serving import _own_token, _words
+from tests.exits import code_of
 from tests.processes import kill_all_of
+from tests.simclr_tui.bench_store import add_benchmark
 from tests.simclr_tui.browser.visitor import TOKEN, Visitor, cookie
 from tests.simclr_tui.support import Holder
+from trainer.benchmark_config import BenchmarkConfig
+from trainer.store.runs import RunStore
 
 
 class Server:
@@ -87,6 +94,32 @@ async def test_ctrl_c_ends_the_server_and_its_dashboards_and_no_run(runs: Path, 
 
 
 @pytest.mark.screens
+async def test_what_a_dashboard_still_finishes_is_waited_for_and_a_second_ctrl_c_leaves_it_undone(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    with closing(RunStore.open(runs)) as store:
+        config = BenchmarkConfig(vary="cache=ram,none num_workers=0,2", base='{"image_size": 32}', rounds=10)
+        add_benchmark(store, "bench", config, rounds=10)
+        with Holder(runs, some_runs["resting"]), serving(runs, SIMCLR_TUI_TOKEN=TOKEN) as server:
+            async with aiohttp.ClientSession() as client:
+                page = await server.visit(client, TOKEN)
+                await page.wait_for("▸■ resting", "bench")
+                for key, seen in (("\x1b[B", "★ bench"), ("b", "a apply"), ("a", "▸ resting")):
+                    await page.send("stdin", key)
+                    await page.wait_for(seen)
+                await page.send("stdin", "\r")
+                await page.wait(lambda: bool(store.pending_commands(some_runs["resting"])))  # which nobody obeys
+                server.process.send_signal(signal.SIGINT)
+                await page.wait_until_closed()
+            await asyncio.sleep(2)
+            assert server.process.poll() is None, "it waits"
+            (dashboard,) = server.dashboards()
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(15) == 130
+            assert not dashboard.is_running()
+
+
+@pytest.mark.screens
 async def test_a_server_that_is_killed_leaves_no_dashboard_and_touches_no_run(
     runs: Path, some_runs: dict[str, str]
 ) -> None:
@@ -132,11 +165,7 @@ def test_a_wrong_option_is_a_sentence_and_2(
         (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / name).chmod(mode)
     given = [word.format(**{name: tmp_path / name for name in ("open", "short", "nothing")}) for word in words]
-    try:
-        code = main(["serve", "--runs-dir", str(runs), *given])
-    except SystemExit as end:
-        code = int(str(end.code))
-    assert code == 2
+    assert code_of(main, ["serve", "--runs-dir", str(runs), *given]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -147,6 +176,21 @@ def test_a_port_that_is_taken_is_a_sentence_and_1(
         port = str(taken.getsockname()[1])
         assert main(["serve", "--runs-dir", str(runs), "--port", port]) == 1
     assert f"port {port} of 127.0.0.1 is taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("public", "way"), [(None, "ssh -L"), ("https://x.example", "the proxy reaches it at http://")]
+)
+def test_the_way_there_leads_to_the_address_that_is_listened_on(runs: Path, public: str | None, way: str) -> None:
+    place = Place(("127.0.0.2",), 0)
+    sockets = listen(place)
+    port = sockets[0].getsockname()[1]
+    said = _words(runs, Access(TOKEN, is_loopback=True, public=public), place, sockets, is_own=False)
+    sockets[0].close()
+    assert said[0] == f"{public or f'http://127.0.0.2:{port}'}/?token={TOKEN}"
+    assert way in said[-1]
+    assert f"127.0.0.2:{port}" in said[-1]
+    assert ("ssh" in said[-1]) == (public is None)
 
 
 def test_without_the_extra_it_says_what_to_install(
@@ -160,8 +204,6 @@ def test_without_the_extra_it_says_what_to_install(
 def test_a_token_out_of_a_file_or_the_environment_is_taken_out_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simclr_tui.commands.serving import _own_token
-
     monkeypatch.setenv("SIMCLR_TUI_TOKEN", TOKEN)
     assert _own_token(None) == TOKEN
     assert _own_token(None) is None

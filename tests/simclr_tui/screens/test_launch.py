@@ -157,6 +157,9 @@ async def test_a_letter_that_means_nothing_in_the_form_is_answered_with_a_senten
         await put(pilot, "epochs", "many")
         await wait_for_text(pilot, "✗ 'many' is not a whole number")
         assert "m does nothing" not in toasts(app), "a text takes letters"
+        assert app.return_code is None
+        await pilot.press("ctrl+q")
+        await wait_until(pilot, lambda: app.return_code is not None)
 
 
 async def test_what_was_typed_is_there_after_esc_a_resize_and_the_end_of_the_dashboard(runs: Path) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +90,15 @@ async def test_runs_are_queued_moved_held_and_released_by_keys(runs: Path, app: 
         assert names_in_line(runs) == [("second", True), ("resting", False)]
         await pilot.press("h")
         await wait_until(pilot, lambda: "held back" not in screen_text(app))
+        await pilot.press("greater_than_sign")
+        await wait_for_text(pilot, "number 2 in line for the CPU")
+        with closing(RunStore.open(runs)) as store:
+            store.update_run(store.find("resting").id, owner="anna", owner_uid=70001, runner_uid=70001)
+        await wait_for_text(pilot, "anna")
+        await pilot.press("less_than_sign")
+        await wait_for_text(pilot, "Pass anna's run resting?", "It is not yours.")
+        await pilot.press("y")
+        await wait_for_text(pilot, "number 1 in line for the CPU")
         await pilot.press("p")
         await wait_for_text(pilot, "paused · r resumes it", seconds=60)
         assert names_in_line(runs) == [("resting", False)]

@@ -10,7 +10,8 @@ from textual.widgets import OptionList
 
 from simclr_tui.screens import pick
 from simclr_tui.screens.pick import Item, PickScreen
-from simclr_tui.theme import DARK, grounds, run_variables
+from simclr_tui.theme import grounds, run_variables
+from simclr_tui.themes import DARK
 from tests.simclr_tui.support import screen_text, wait_for_text
 
 ITEMS = [Item("loss", "loss"), Item("lr", "learning rate", "of a step"), Item("knn", "kNN top-1", "of an epoch")]

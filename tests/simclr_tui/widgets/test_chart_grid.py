@@ -13,7 +13,8 @@ from simclr_tui.charts.drawn import Drawn, View
 from simclr_tui.model import Curves
 from simclr_tui.plot.draw import ChartData, Line
 from simclr_tui.plot.series import Sample
-from simclr_tui.theme import DARK, grounds, run_variables
+from simclr_tui.theme import grounds, run_variables
+from simclr_tui.themes import DARK
 from simclr_tui.widgets import chart_grid
 from simclr_tui.widgets.chart import Chart
 from simclr_tui.widgets.chart_grid import ChartGrid
