@@ -19,6 +19,7 @@ from simclr_tui.keys import key
 from simclr_tui.remembered import Remembered
 from simclr_tui.terminal import sequences
 from simclr_tui.terminal.display import ThriftyDisplay
+from simclr_tui.terminal.key_order import KeysInOrder
 from simclr_tui.theme import grounds, run_variables
 from simclr_tui.themes import OWN, fitting
 
@@ -33,7 +34,7 @@ _GOODBYE_SECONDS = 3.0
 """How long the end may take once the terminal is gone."""
 
 
-class ComfortApp(ThriftyDisplay):
+class ComfortApp(KeysInOrder, ThriftyDisplay):
     """The app's part that a person's settings speak of."""
 
     COMFORT_KEYS: ClassVar[list[BindingType]] = [

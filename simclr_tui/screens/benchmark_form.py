@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from simclr_tui.lab.form import BenchForm, shown_fields
+from simclr_tui.terminal.key_order import GROWS
 from simclr_tui.theme import MUTED
 from simclr_tui.widgets.field_row import FieldRow
 from simclr_tui.widgets.key_line import KeyLine, window_keys
@@ -55,7 +56,7 @@ class BenchmarkForm(ModalScreen[tuple[str, dict[str, Any]] | None]):
         self.query_one("#row-vary Input", Input).placeholder = "cache=ram,vram num_workers=0,2; empty: the usual"
         self.query_one(KeyLine).keys = window_keys(self.BINDINGS)
         self._show()
-        self.run_worker(self._grow(), group="grow", exit_on_error=False)
+        self.run_worker(self._grow(), group=GROWS, exit_on_error=False)
 
     async def _grow(self) -> None:
         """Make the other rows a few at a time, so that nothing waits long for its turn meanwhile."""

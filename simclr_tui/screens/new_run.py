@@ -22,6 +22,7 @@ from simclr_tui.messages import ActionFailed
 from simclr_tui.screens.form_drafts import FormDrafts
 from simclr_tui.screens.form_search import FormSearch
 from simclr_tui.screens.form_words import cost_words, help_words, verdict_words
+from simclr_tui.terminal.key_order import GROWS
 from simclr_tui.widgets.field_row import Choice, FieldRow
 from simclr_tui.widgets.folded import Folded
 from simclr_tui.widgets.key_line import KeyLine, window_keys
@@ -113,7 +114,7 @@ class NewRunScreen(FormSearch, FormDrafts, Screen[None]):
         self.query_one("#preset").focus()
         self.dashboard.feed.ask_known()
         self._show_state()
-        self.run_worker(self._grow(), group="grow", exit_on_error=False)
+        self.run_worker(self._grow(), group=GROWS, exit_on_error=False)
 
     async def _grow(self) -> None:
         """Make the rows a few at a time, so that nothing waits long for its turn meanwhile."""
