@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.durable import write_durably
 from trainer.errors import StoreError, TrainerError, UsageError
+from trainer.process import refuse_unwritable
 from trainer.quote import printable
 from trainer.slurm import cluster
 from trainer.slurm.job import SlurmJob
@@ -45,7 +46,7 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
     Raises:
         UsageError: the run can't be started, Slurm has it already, or it can't be submitted from here.
         TrainerError: sbatch refused; the run has failed then, and can be submitted again.
-        StoreError: the script can't be written.
+        StoreError: the script can't be written, or a trainer of this user could not write the run.
     """
     run = store.run(run_id)
     refuse_trashed(store, run)
@@ -54,6 +55,7 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
         raise UsageError(f"{run.name} is {state} already; pause or stop it first")
     if state not in RESUMABLE_STATES:
         raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
+    refuse_unwritable(store.runs_path, run_id)
     refuse_waiting(store, run)
     left = run.restarts_left if restarts is None else restarts
     file = script_file(store.runs_path, run_id)

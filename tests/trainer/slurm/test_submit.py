@@ -1,6 +1,7 @@
 """Submitting runs, taking them back, and who else may start them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,19 @@ def test_a_run_that_lives_or_is_over_or_in_the_trash_is_not_submitted(
     with pytest.raises(UsageError, match="trash"):
         submit_run(store, run_id, JOB)
     assert slurm.calls("sbatch") == []
+
+
+def test_a_run_whose_folder_is_closed_to_one_is_refused_as_where_it_is_started_here(
+    store: RunStore, slurm: Slurm, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that lets root write everywhere is asked in another's name."""
+    closed = store.runs_path / run_id
+    closed.mkdir(exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != closed)
+    for begin in (lambda: submit_run(store, run_id, JOB), lambda: start_run(store, run_id)):
+        with pytest.raises(StoreError, match=rf"{run_id}.* cannot be written by you, .*`chmod -R .*` by its owner"):
+            begin()
+    assert (list(closed.iterdir()), slurm.calls("sbatch")) == ([], [])
 
 
 def test_without_sbatch_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
