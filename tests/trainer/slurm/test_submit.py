@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm_programs import Slurm, words_of
+from tests.trainer.test_process import holder
 from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
 from trainer.presets import load_preset
 from trainer.process import RunLock, identity
@@ -173,6 +174,9 @@ def test_a_run_that_lives_or_is_over_or_in_the_trash_is_not_submitted(
         lock.release()
     store.lifecycle(run_id, "finished", "finished", exit_code=0)
     with pytest.raises(UsageError, match="first run is finished; there is nothing left to resume"):
+        submit_run(store, run_id, JOB)
+    store.lifecycle(run_id, "queued", "waits for the CPU", **identity().columns())
+    with holder(store.runs_path, run_id), pytest.raises(UsageError, match="first run waits in line already; `simclr"):
         submit_run(store, run_id, JOB)
     change_labels(store, run_id, lambda labels: type(labels)(trashed_at=1.0))
     with pytest.raises(UsageError, match="trash"):
