@@ -91,7 +91,7 @@ def new_benchmark_run(store: RunStore, config: BenchmarkConfig, *, name: str = "
     config = settled(config)
     if config.of:
         store.find(config.of)
-    plain = f"benchmark-{config.preset or _plain_name(base)}"
+    plain = f"benchmark-{config.preset or plain_name(base)}"
     return store.create_run(
         kind="benchmark",
         name=name or _untaken(store, plain),
@@ -299,10 +299,11 @@ def available_cores() -> int:
 
 def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:
     """A name that is not taken yet, from the preset or the data set."""
-    return _untaken(store, preset or _plain_name(config))
+    return _untaken(store, preset or plain_name(config))
 
 
-def _plain_name(config: PretrainConfig) -> str:
+def plain_name(config: PretrainConfig) -> str:
+    """What a run without a preset is called, as long as no other one is."""
     dataset = config.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
     plain = "".join(letter if letter.isprintable() else "_" for letter in dataset)
     return f"{set_cell_size(plain, min(cell_len(plain), LONGEST_NAME // 2))}-{config.backbone}"

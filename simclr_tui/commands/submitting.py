@@ -27,7 +27,7 @@ from trainer.slurm.job import SlurmJob, for_node
 from trainer.slurm.kept import Kept, kept_of, script_file
 from trainer.slurm.script import script
 from trainer.slurm.submit import check_cluster, submit_run
-from trainer.start import checked_name, new_pretrain_run, settled_config
+from trainer.start import checked_name, new_pretrain_run, plain_name, settled_config
 from trainer.state import run_state
 from trainer.store.filesystem import file_system_type, is_network
 from trainer.store.records import TRAINED_KINDS, Run
@@ -42,7 +42,7 @@ def submit_new(options: argparse.Namespace, runs: Path, job: SlurmJob) -> int:
     config = chosen_config(options.preset, given(options, PretrainConfig))
     job = job.settled(config)
     config = _of_node(config, job)
-    name = checked_name(options.name) or options.preset or config.dataset
+    name = checked_name(options.name) or options.preset or plain_name(config)
     text = _script_of(options, runs, job, name)
     if options.dry_run:
         settled_config(config)  # says what is not there
