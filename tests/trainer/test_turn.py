@@ -301,12 +301,6 @@ def test_the_gpus_of_all_ranks_here_are_held_and_others_pass_them_by(store: RunS
     assert not any(is_held(f"GPU-{name}") for name in "abc")
 
 
-def test_next_does_not_take_a_gpu_that_a_rank_has(store: RunStore, given: Given) -> None:
-    given(b=(9, 0), c=(7, 0))
-    with user("GPU-b"):
-        assert taken(take_device(job(store, "next"), in_line=False)) == "GPU-c"
-
-
 def test_ranks_in_line_take_all_their_gpus_at_once_or_none(store: RunStore, given: Given) -> None:
     given(a=(5, 0), b=(9, 0))
     one = job_of_ranks(store, 2)
