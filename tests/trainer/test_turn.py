@@ -314,6 +314,18 @@ def test_ranks_in_line_take_all_their_gpus_at_once_or_none(store: RunStore, give
     let_go_of_all()
 
 
+def test_a_run_of_one_process_asks_for_no_other_gpu_while_it_waits(
+    store: RunStore, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVML would be opened once a second, for as long as a run waits."""
+    given(a=(5, 0))
+    one = job(store, "auto")
+    queue.enqueue(one.store, one.run.id, "GPU-a")
+    monkeypatch.setattr(devices, "gpus", lambda: pytest.fail("it was asked"))
+    with user("GPU-a"):
+        assert turn._look(one, "GPU-a") == ("GPU-a", None)
+
+
 def test_ranks_do_not_begin_beside_a_benchmark_on_any_of_their_gpus(
     store: RunStore, given: Given, monkeypatch: pytest.MonkeyPatch
 ) -> None:
