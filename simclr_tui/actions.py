@@ -55,12 +55,10 @@ class Actions:
         """Make a pretraining run and start it, or put it behind those that wait for its device."""
 
         def work(store: "RunStore") -> ActionDone:
-            from trainer.config import PretrainConfig
-            from trainer.presets import load_preset
+            from trainer.presets import chosen_config
             from trainer.start import new_pretrain_run
 
-            config = load_preset(preset).config(**values) if preset else PretrainConfig.from_values(dict(values))
-            run_id = new_pretrain_run(store, config, preset=preset, name=name)
+            run_id = new_pretrain_run(store, chosen_config(preset, values), preset=preset, name=name)
             started = self._start(store, run_id, in_line=in_line)
             return ActionDone(f"{started} {'waits in line' if in_line else 'is starting'}", run_id)
 

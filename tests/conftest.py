@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.people import end_shells
+from tests.processes import kill_all_of
 from tests.slurm_programs import slurm as slurm
 from trainer.paths import store_file
 from trainer.store import RunStore
@@ -80,3 +81,10 @@ def store(runs: Path, empty_store: Path) -> Iterator[RunStore]:
     opened = RunStore.open(runs)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def no_trainer_is_left(runs: Path, store: RunStore) -> Iterator[None]:
+    """Kill the trainers that a test has started, before its store is closed."""
+    yield
+    kill_all_of(runs)

@@ -6,6 +6,7 @@ It is not there while the trainer lives, nor after one that was killed: whoever 
 import os
 from pathlib import Path
 
+from trainer.durable import write_durably
 from trainer.errors import UsageError
 
 
@@ -40,6 +41,4 @@ class ExitFile:
             OSError: the disk refused.
         """
         if self._path is not None:
-            begun = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-            begun.write_text(f"{int(code)}\n")
-            begun.replace(self._path)
+            write_durably(self._path, f"{int(code)}\n".encode())

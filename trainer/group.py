@@ -109,6 +109,9 @@ def joined(ranks: Ranks, patience: timedelta = PATIENCE) -> Iterator[Line]:
         ranks: who this process is.
         patience: the timeout of the process group.
     """
+    # NCCL's part reads it when it is made: without it no event is recorded where a collective begins, and none can be
+    # timed (trainer.distributed.collectives).
+    os.environ.setdefault("TORCH_NCCL_ENABLE_TIMING", "1")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, _, _ = next(dist.rendezvous("env://", ranks.rank, ranks.world, timeout=patience))  # type: ignore[attr-defined]
     # torchrun's agent may keep its store over a restart, and with it the addresses of ranks that are gone.

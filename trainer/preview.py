@@ -22,7 +22,7 @@ from trainer.entry import answer
 from trainer.errors import ExitCode, UsageError
 from trainer.options import given, show
 from trainer.paths import check_runs_dir, runs_dir
-from trainer.presets import load_preset
+from trainer.presets import chosen_config
 from trainer.preview_options import DEFAULT_FILE, VIEWS, preview_parser
 from trainer.store.reader import StoreReader
 
@@ -89,7 +89,7 @@ def _config(options: argparse.Namespace) -> PretrainConfig:
     """The settings of the run or the preset that is named, with the changes that the command line makes."""
     changes = given(options, PretrainConfig)
     if not options.run:
-        return load_preset(options.preset).config(**changes) if options.preset else PretrainConfig(**changes)
+        return chosen_config(options.preset, changes)
     if options.preset:
         raise UsageError("--run: a run has its own settings; leave --preset out")
     runs = runs_dir(options.runs_dir)

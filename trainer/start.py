@@ -25,6 +25,7 @@ from trainer.queue import WAITING_KINDS, device_setting, enqueue
 from trainer.quote import quoted
 from trainer.serialised import FOLDER
 from trainer.slurm.submit import refuse_here
+from trainer.startable import refuse_unstartable
 from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
 from trainer.store.labels import labels_of, refuse_trashed
 from trainer.store.records import TRAINED_KINDS, Run
@@ -90,7 +91,7 @@ def new_benchmark_run(store: RunStore, config: BenchmarkConfig, *, name: str = "
     config = settled(config)
     if config.of:
         store.find(config.of)
-    plain = f"benchmark-{config.preset or _plain_name(base)}"
+    plain = f"benchmark-{config.preset or plain_name(base)}"
     return store.create_run(
         kind="benchmark",
         name=name or _untaken(store, plain),
@@ -239,23 +240,12 @@ def start_run(
     Raises:
         UsageError: the run is alive or finished, so there is nothing to start, or in the trash, or can't wait in line.
         BusyError: its last trainer takes long to end, or an equal evaluation lives.
-        StoreError: its log cannot be written.
+        StoreError: its files cannot be written.
     """
     run = store.run(run_id)
-    refuse_trashed(store, run)
-    state = run_state(run, store.runs_path)
     if in_line and run.kind not in WAITING_KINDS:
         raise UsageError(f"--queue: {run.name} is of kind {run.kind}, which never waits for a device; leave it out")
-    if state == "queued" and lock_holder(store.runs_path, run_id) is not None:
-        raise UsageError(
-            f"{run.name} waits in line already; `simclr-tui queue first {run_id}` moves it to the beginning, and "
-            f"`simclr-tui queue leave {run_id}` lets it be resumed at once"
-        )
-    if state in LIVE_STATES:
-        raise UsageError(f"{run.name} is {state} already; pause or stop it first")
-    if state not in RESUMABLE_STATES:
-        raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
-    refuse_unwritable(store.runs_path, run_id)
+    refuse_unstartable(store, run)
     refuse_here(store, run)
     # A trainer that has just said "paused" may need a moment more to end.
     if not wait_until_free(store.runs_path, run_id, seconds=_RELEASE_SECONDS):
@@ -309,10 +299,11 @@ def available_cores() -> int:
 
 def _default_name(store: RunStore, config: PretrainConfig, preset: str | None) -> str:
     """A name that is not taken yet, from the preset or the data set."""
-    return _untaken(store, preset or _plain_name(config))
+    return _untaken(store, preset or plain_name(config))
 
 
-def _plain_name(config: PretrainConfig) -> str:
+def plain_name(config: PretrainConfig) -> str:
+    """What a run without a preset is called, as long as no other one is."""
     dataset = config.dataset.removeprefix("folder:").rstrip("/").rpartition("/")[2]
     plain = "".join(letter if letter.isprintable() else "_" for letter in dataset)
     return f"{set_cell_size(plain, min(cell_len(plain), LONGEST_NAME // 2))}-{config.backbone}"

@@ -3,9 +3,10 @@
 A rank's own time of a step is what it takes without the time in collectives. The rank with the longest is a straggler
 where three things are so of the last two minutes:
 
-- It alone makes steps at least 10 % longer than they would be with the median of the others, which is what Lin et al.
-  2025 (Understanding Stragglers in Large Model Training Using What-if Analysis, arXiv 2505.05713) call the slowdown and
-  from where on they count a job as straggling.
+- It alone makes steps at least 10 % longer than they would be if it were as quick as the median of the others. To ask
+  how long a step would be without one worker's delay is the what-if analysis of Lin et al. 2025 (Understanding
+  Stragglers in Large Model Training Using What-if Analysis, arXiv 2505.05713), who simulate it from traces; here it is
+  taken from the medians, and the threshold is a choice of this project.
 - That lasts: it is so in each third of the time.
 - It is no chance: it is slower than the median of the others at so many moments that it would be for less than one in
   a thousand of such windows if each were a coin's toss, whichever rank it is (a sign test, with Bonferroni's

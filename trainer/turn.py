@@ -133,7 +133,7 @@ def _next(job: Job, taken: frozenset[str] = frozenset(), *, in_line: bool = Fals
             continue
         lock = open_lock(gpu.uuid)
         if lock.try_alone():
-            if in_line and not _is_still_meant(job, devices.NEXT, lock):
+            if in_line and not _is_still_meant(job, devices.NEXT, [lock]):
                 return None
             devices.settle(gpu)
             verb = "measures" if _is_alone(job) else "trains"
@@ -213,10 +213,9 @@ def _turn(job: Job, name: str, mine: QueueRow, before: list[QueueRow]) -> Device
         return _next(job, taken=ahead, in_line=True)
     if devices.NEXT in ahead and any(gpu.uuid == name for gpu in devices.free_first(devices.gpus())):
         return None  # whoever takes the next free GPU was here first, and takes this one
-    locks = _all_alone(devices.names_on_this_machine(name, devices.gpus(), job.ranks))
-    if not locks or not _is_still_meant(job, name, locks[0]):
-        for lock in locks:
-            lock.let_go()
+    there = devices.gpus() if job.ranks.local_world > 1 else []  # a look at NVML, once a second for days
+    locks = _all_alone(devices.names_on_this_machine(name, there, job.ranks))
+    if not locks or not _is_still_meant(job, name, locks):
         return None
     own, *_ = [_kept(job, lock) for lock in locks]
     return own
@@ -224,25 +223,23 @@ def _turn(job: Job, name: str, mine: QueueRow, before: list[QueueRow]) -> Device
 
 def _all_alone(names: Sequence[str]) -> list[DeviceLock]:
     """The locks of devices, all of them or none: who kept some would keep others from them while it waits."""
-    taken: list[DeviceLock] = []
-    for name in names:
-        lock = open_lock(name)
-        if not lock.try_alone():
-            for one in taken:
-                one.let_go()
-            return []
-        taken.append(lock)
-    return taken
+    locks = [open_lock(name) for name in names]
+    if all(lock.try_alone() for lock in locks):
+        return locks
+    for lock in locks:
+        lock.let_go()
+    return []
 
 
-def _is_still_meant(job: Job, name: str, lock: DeviceLock) -> bool:
+def _is_still_meant(job: Job, name: str, locks: Sequence[DeviceLock]) -> bool:
     """Whether the run was not sent to another device in the moment that its turn came; from now on it can't be."""
     try:
         is_meant = take_row(job.store, job.run.id, name)
     except StoreError:  # a full disk, on which nobody can have sent it away either
         return True
     if not is_meant:
-        lock.let_go()
+        for lock in locks:
+            lock.let_go()
     return is_meant
 
 

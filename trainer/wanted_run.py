@@ -6,7 +6,7 @@ from trainer.config import PretrainConfig
 from trainer.errors import UsageError
 from trainer.fork import new_fork_run
 from trainer.options import given
-from trainer.presets import load_preset
+from trainer.presets import chosen_config
 from trainer.process import making_runs
 from trainer.start import new_pretrain_run
 from trainer.store import RunStore
@@ -40,9 +40,7 @@ def find_or_make(store: RunStore, options: argparse.Namespace) -> Run:
             if found is not None:
                 _check_preset(found, options.preset)
                 return found
-        settings = given(options, PretrainConfig)
-        preset = load_preset(options.preset) if options.preset else None
-        config = preset.config(**settings) if preset else PretrainConfig.from_values(settings)
+        config = chosen_config(options.preset, given(options, PretrainConfig))
         return store.run(new_pretrain_run(store, config, preset=options.preset, name=options.name or name or ""))
 
 

@@ -19,7 +19,7 @@ from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.options import show as show_value
 from trainer.people import refuse_anothers
-from trainer.presets import load_preset
+from trainer.presets import chosen_config, load_preset
 from trainer.settings import fields_of
 from trainer.start import new_evaluate_run, new_pretrain_run, start_run
 from trainer.state import run_state
@@ -79,12 +79,10 @@ def launch(options: argparse.Namespace, runs: Path) -> int:
 
         return launch_several(options, runs)
     loggers = chosen(options)
-    settings = given(options, PretrainConfig)
-    preset = options.preset
-    config = load_preset(preset).config(**settings) if preset else PretrainConfig.from_values(settings)
+    config = chosen_config(options.preset, given(options, PretrainConfig))
     store = RunStore.open(runs)
     try:
-        run_id = new_pretrain_run(store, config, preset=preset, name=options.name)
+        run_id = new_pretrain_run(store, config, preset=options.preset, name=options.name)
         want(store, store.run(run_id), loggers or ())
         return _started(store, run_id, options)
     finally:

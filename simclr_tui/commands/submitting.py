@@ -10,7 +10,7 @@ from typing import Any
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.launch.sweep import Planned
-from simclr_tui.launch.sweeping import config_of, make_runs
+from simclr_tui.launch.sweeping import make_runs
 from simclr_tui.verbs import refusal
 from trainer.config import PretrainConfig
 from trainer.drift import change_settings
@@ -20,14 +20,14 @@ from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.paths import run_dir
 from trainer.people import refuse_anothers
-from trainer.presets import load_preset
+from trainer.presets import chosen_config
 from trainer.ranks import Ranks
 from trainer.shares import check_shares
 from trainer.slurm.job import SlurmJob, for_node
 from trainer.slurm.kept import Kept, kept_of, script_file
 from trainer.slurm.script import script
 from trainer.slurm.submit import check_cluster, submit_run
-from trainer.start import checked_name, new_pretrain_run, settled_config
+from trainer.start import checked_name, new_pretrain_run, plain_name, settled_config
 from trainer.state import run_state
 from trainer.store.filesystem import file_system_type, is_network
 from trainer.store.records import TRAINED_KINDS, Run
@@ -39,11 +39,10 @@ _NOT_MADE = "0" * 10
 
 def submit_new(options: argparse.Namespace, runs: Path, job: SlurmJob) -> int:
     """Make a run and submit it, or show its script."""
-    settings = given(options, PretrainConfig)
-    config = load_preset(options.preset).config(**settings) if options.preset else PretrainConfig.from_values(settings)
+    config = chosen_config(options.preset, given(options, PretrainConfig))
     job = job.settled(config)
     config = _of_node(config, job)
-    name = checked_name(options.name) or options.preset or config.dataset
+    name = checked_name(options.name) or options.preset or plain_name(config)
     text = _script_of(options, runs, job, name)
     if options.dry_run:
         settled_config(config)  # says what is not there
@@ -86,7 +85,7 @@ def submit_again(options: argparse.Namespace, runs: Path) -> int:
 def submit_sweep(options: argparse.Namespace, runs: Path, job: SlurmJob, planned: Sequence[Planned], tag: str) -> int:
     """Make the runs of a sweep and submit each of them; Slurm decides how many train at once."""
     _check_place(runs)
-    configs = [config_of(options.preset, one) for one in planned]
+    configs = [chosen_config(options.preset, one.values) for one in planned]
     jobs = [job.settled(config) for config in configs]
     settled = [_of_node(config, its) for config, its in zip(configs, jobs, strict=True)]
     for one, its in zip(planned, jobs, strict=True):

@@ -15,14 +15,14 @@ from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.launch.estimate import Estimate, Known, estimate_words, sweep_words
 from simclr_tui.launch.estimate_reader import read_known
 from simclr_tui.launch.sweep import Planned, parse_sweep, plan, tag_of, untaken
-from simclr_tui.launch.sweeping import config_of, make_runs, queue_runs, taken_names
+from simclr_tui.launch.sweeping import make_runs, queue_runs, taken_names
 from trainer.config import PretrainConfig
 from trainer.errors import ExitCode, UsageError
 from trainer.mirror.names import chosen
 from trainer.mirror.wanted import want
 from trainer.options import given
 from trainer.paths import check_runs_dir, store_file
-from trainer.presets import load_preset
+from trainer.presets import chosen_config, load_preset
 from trainer.start import checked_name
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
@@ -73,7 +73,7 @@ def _planned(options: argparse.Namespace, runs: Path, words: Sequence[str]) -> t
     plain = checked_name(options.name) or options.preset or "sweep"
 
     def planned(base: str) -> list[Planned]:
-        return plan(base, settings, lists, lambda values: config_of(options.preset, Planned("", values)))
+        return plan(base, settings, lists, lambda values: chosen_config(options.preset, values))
 
     if not lists:
         return [Planned(checked_name(options.name), settings)], ""
@@ -99,7 +99,7 @@ def _known(runs: Path) -> Known:
 def _tell(options: argparse.Namespace, runs: Path, planned: Sequence[Planned], tag: str) -> int:
     """Print what would be made and what it would take."""
     known = _known(runs)
-    configs = [config_of(options.preset, one) for one in planned]
+    configs = [chosen_config(options.preset, one.values) for one in planned]
     found = [known.estimate(config) for config in configs]
     if options.json:
         pairs = zip(planned, configs, found, strict=True)

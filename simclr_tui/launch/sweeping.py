@@ -7,18 +7,12 @@ from pathlib import Path
 
 from simclr_tui.keys import key
 from simclr_tui.launch.sweep import Planned
-from trainer.config import PretrainConfig
 from trainer.errors import TrainerError, UsageError
-from trainer.presets import load_preset
+from trainer.presets import chosen_config
 from trainer.start import new_pretrain_run, settled_config, start_run
 from trainer.store.labels import change_labels, read_labels, with_tags
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
-
-
-def config_of(preset: str | None, planned: Planned) -> PretrainConfig:
-    """The settings of a run that is to be made."""
-    return load_preset(preset).config(**planned.values) if preset else PretrainConfig.from_values(dict(planned.values))
 
 
 def make_runs(store: RunStore, preset: str | None, planned: Sequence[Planned], tag: str) -> list[str]:
@@ -27,7 +21,7 @@ def make_runs(store: RunStore, preset: str | None, planned: Sequence[Planned], t
     Raises:
         ConfigError: what one of them names is not there; then none is made.
     """
-    configs = [settled_config(config_of(preset, one)) for one in planned]
+    configs = [settled_config(chosen_config(preset, one.values)) for one in planned]
     ids = []
     for config, one in zip(configs, planned, strict=True):
         ids.append(new_pretrain_run(store, config, preset=preset, name=one.name))

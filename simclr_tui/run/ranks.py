@@ -137,7 +137,7 @@ def _short(one: RankLook, straggler: Straggler | None, width: int) -> str:
     """As much of a rank as fits a line, the most telling figures first."""
     sign, _, _, _, util, memory, power, own, waits = _row(one, straggler)
     line = f"{sign or ' '} rank {one.rank}  {util}"
-    times = [f"{own} own", f"{waits} waits"] if one.own_seconds is not None and util[:6] != "silent" else []
+    times = [f"{own} own", f"{waits} waits"] if own != UNKNOWN else []
     for more in (*times, memory, power):
         if more != UNKNOWN and len(line) + 3 + len(more) <= width:
             line += f" · {more}"

@@ -4,8 +4,8 @@ import pytest
 
 from trainer.augment import NORMALISATIONS
 from trainer.config import PretrainConfig
-from trainer.errors import UsageError
-from trainer.presets import load_preset, preset_names
+from trainer.errors import ConfigError, UsageError
+from trainer.presets import chosen_config, load_preset, preset_names
 from trainer.settings import fields_of
 
 WITHOUT_A_SOURCE = {"dataset", "split", "cache", "num_workers", "seed"}
@@ -281,3 +281,11 @@ def test_every_preset_can_be_used_and_says_where_it_comes_from() -> None:
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"'imagenet' is not known; choose cifar10, .*demo, stl10, "):
         load_preset("imagenet")
+
+
+def test_settings_begin_with_a_preset_or_with_the_defaults() -> None:
+    assert chosen_config("stl10", {"epochs": 3}) == load_preset("stl10").config(epochs=3)
+    assert chosen_config(None, {"epochs": 3}) == PretrainConfig(epochs=3)
+    for preset in ("stl10", None):
+        with pytest.raises(ConfigError, match="no such setting"):
+            chosen_config(preset, {"epoch": 3})

@@ -36,13 +36,13 @@ def run_folder(runs: Path) -> Path:
 
 
 @contextmanager
-def holder(runs: Path, extra: str = "") -> Iterator[subprocess.Popen[str]]:
+def holder(runs: Path, run_id: str = RUN, extra: str = "") -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the run's lock."""
     code = f"""
         import sys, time, os
         from pathlib import Path
         from trainer.process import RunLock
-        lock = RunLock(Path({str(runs)!r}), {RUN!r})
+        lock = RunLock(Path({str(runs)!r}), {run_id!r})
         {extra}
         print("held", flush=True)
         time.sleep(60)

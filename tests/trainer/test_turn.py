@@ -301,12 +301,6 @@ def test_the_gpus_of_all_ranks_here_are_held_and_others_pass_them_by(store: RunS
     assert not any(is_held(f"GPU-{name}") for name in "abc")
 
 
-def test_next_does_not_take_a_gpu_that_a_rank_has(store: RunStore, given: Given) -> None:
-    given(b=(9, 0), c=(7, 0))
-    with user("GPU-b"):
-        assert taken(take_device(job(store, "next"), in_line=False)) == "GPU-c"
-
-
 def test_ranks_in_line_take_all_their_gpus_at_once_or_none(store: RunStore, given: Given) -> None:
     given(a=(5, 0), b=(9, 0))
     one = job_of_ranks(store, 2)
@@ -318,6 +312,18 @@ def test_ranks_in_line_take_all_their_gpus_at_once_or_none(store: RunStore, give
     assert lock is not None
     assert [is_held("GPU-a"), is_held("GPU-b")] == [True, True]
     let_go_of_all()
+
+
+def test_a_run_of_one_process_asks_for_no_other_gpu_while_it_waits(
+    store: RunStore, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVML would be opened once a second, for as long as a run waits."""
+    given(a=(5, 0))
+    one = job(store, "auto")
+    queue.enqueue(one.store, one.run.id, "GPU-a")
+    monkeypatch.setattr(devices, "gpus", lambda: pytest.fail("it was asked"))
+    with user("GPU-a"):
+        assert turn._look(one, "GPU-a") == ("GPU-a", None)
 
 
 def test_ranks_do_not_begin_beside_a_benchmark_on_any_of_their_gpus(

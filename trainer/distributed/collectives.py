@@ -2,7 +2,8 @@
 
 gloo's make the host wait, so the host's clock has their time. NCCL's are work of the device: its own watchdog thread
 tells how long each took by CUDA events (torch.distributed, `WorkInfo.active_duration`), which covers those within
-SyncBatchNorm and DistributedDataParallel too. Both count from the moment that this rank has begun a collective.
+SyncBatchNorm and DistributedDataParallel too; `trainer.group.joined` asks for these events. Both count from the moment
+that this rank has begun a collective.
 """
 
 import contextlib
@@ -40,12 +41,13 @@ def average_timed(_state: None, bucket: dist.GradBucket) -> torch.futures.Future
 def time_collectives(network: DistributedDataParallel, device: torch.device) -> None:
     """Let the time of every collective of a network's steps be counted.
 
-    Where NCCL does not tell, collectives are not timed, and the ranks' own times are not known.
+    Where NCCL does not tell, as with TORCH_NCCL_ENABLE_TIMING=0, collectives are not timed, and the ranks' own times
+    are not known.
     """
     if device.type != "cuda":
         network.register_comm_hook(None, average_timed)
         return
-    with contextlib.suppress(RuntimeError, AttributeError):
+    with contextlib.suppress(RuntimeError, AttributeError, ValueError):  # ValueError: it records no events
         group: Any = dist.group.WORLD
         backend = group._get_backend(device)
         backend._register_on_completion_hook(lambda work: PACE.add_collective(work.active_duration.total_seconds()))

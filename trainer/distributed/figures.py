@@ -23,9 +23,10 @@ _STALE_SECONDS = 10.0
 
 
 class _Thread:
-    """Works once each interval until it is closed; what can't be reached ends it, since figures harm nobody."""
+    """Works once each interval until it is closed; where the store does not answer, nothing is told meanwhile."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, line: Line) -> None:
+        self._line = line
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -40,13 +41,16 @@ class _Thread:
         self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        try:
-            while not self._closing.wait(INTERVAL_SECONDS):
-                self._work()
-        except (RuntimeError, OSError):  # the store is gone, and so is whoever would read the figures
-            return
+        store = None
+        while not self._closing.wait(INTERVAL_SECONDS):
+            try:
+                store = store or self._line.aside("figures")
+                self._work(store)
+            except (RuntimeError, OSError):
+                # A late answer would be taken for that of the next question: the next time has another connection.
+                store = None
 
-    def _work(self) -> None:
+    def _work(self, store: Any) -> None:
         raise NotImplementedError
 
 
@@ -55,18 +59,16 @@ class Publisher(_Thread):
 
     def __init__(self, line: Line, machine: Machine, sampler: Sampler) -> None:
         """Args: the line to the first rank, this rank's device, and what samples it."""
-        super().__init__("figures")
-        self._store = line.aside("figures")
-        self._line = line
+        super().__init__("figures", line)
         self._machine = machine
         self._sampler = sampler
         self._number = 0
 
-    def _work(self) -> None:
+    def _work(self, store: Any) -> None:
         self._number += 1
         row = who(self._machine) | self._sampler.sample()
         told = {"number": self._number, "passed": self._line.pace.passed(), "row": row}
-        self._store.set(str(self._line.ranks.rank), json.dumps(told))
+        store.set(str(self._line.ranks.rank), json.dumps(told))
 
 
 class Collector(_Thread):
@@ -74,19 +76,17 @@ class Collector(_Thread):
 
     def __init__(self, line: Line, machine: Machine) -> None:
         """Args: the line to the others, and this rank's device."""
-        super().__init__("figures of ranks")
-        self._store = line.aside("figures")
-        self._line = line
+        super().__init__("figures of ranks", line)
         self._machine = machine
         self._told: dict[int, dict[str, Any]] = {}
         self._heard_at: dict[int, float] = {}
         self._before: dict[int, Passed] = {}
 
-    def _work(self) -> None:
+    def _work(self, store: Any) -> None:
         for rank in range(1, self._line.ranks.world):
-            if not self._store.check([str(rank)]):  # asking for what is not there would wait
+            if not store.check([str(rank)]):  # asking for what is not there would wait
                 continue
-            told = json.loads(self._store.get(str(rank)))
+            told = json.loads(store.get(str(rank)))
             if told["number"] != self._told.get(rank, {}).get("number"):
                 self._told[rank], self._heard_at[rank] = told, time.monotonic()
 

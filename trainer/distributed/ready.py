@@ -39,14 +39,13 @@ def ready_stepper(
         TrainerError: compiled ones are not the eager ones; it is raised on all ranks.
     """
     functions = shared_functions(state, machine, line.ranks)
-    began = time.perf_counter()
-    mode = EAGER
+    mode, seconds = EAGER, 0.0
     if config.compile == "yes":
+        began = time.perf_counter()
         problem = line.hear_all(_compiled(line, state, functions, config, machine))
         if problem is not None:
             raise problem
-        mode = COMPILED
-    seconds = time.perf_counter() - began if mode == COMPILED else 0.0
+        mode, seconds = COMPILED, time.perf_counter() - began
     return SharedStepper(state, loader, config, machine, functions, line, mode=mode, warm_up_seconds=seconds)
 
 

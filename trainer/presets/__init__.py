@@ -1,6 +1,7 @@
 """Recipes with their source, as data: each is a TOML file beside this module."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -53,3 +54,17 @@ def load_preset(name: str) -> Preset:
         deviations=data.get("deviations", {}),
         settings=data["settings"],
     )
+
+
+def chosen_config(preset: str | None, values: Mapping[str, Any]) -> PretrainConfig:
+    """Settings that begin with a preset, or with the defaults where none is named.
+
+    Args:
+        preset: its name.
+        values: what is changed of it.
+
+    Raises:
+        UsageError: there is no such preset.
+        ConfigError: a changed setting is out of bounds or unknown.
+    """
+    return load_preset(preset).config(**values) if preset else PretrainConfig.from_values(dict(values))

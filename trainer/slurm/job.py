@@ -1,7 +1,6 @@
 """What a run asks of Slurm: the options of sbatch, checked before anything is made."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -152,13 +151,9 @@ class SlurmJob:
         mine = [f"gpu:{self.gpus or 1}"] if self.has_gpus else []
         return ",".join([*mine, *(one.removeprefix("gres=") for one in self.options if one.startswith("gres="))])
 
-    def to_json(self) -> str:
-        """All of it, to be kept."""
-        return json.dumps(dataclasses.asdict(self))
-
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """What `to_json` has kept.
+        """What `dataclasses.asdict` made of one, as it was kept.
 
         Raises:
             UsageError: somebody changed it to what can't be asked for.

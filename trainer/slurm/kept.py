@@ -1,7 +1,7 @@
 """What is kept of a run's job beside its log: its number, and what it asked for, to ask for it again."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainer.durable import read_plain_file, write_durably
@@ -39,8 +39,7 @@ def keep(runs: Path, run_id: str, kept: Kept) -> None:
     Raises:
         OSError: the disk refused.
     """
-    values = {"job": kept.job, "cluster": kept.cluster, "asked": json.loads(kept.asked.to_json())}
-    write_durably(_file(runs, run_id), json.dumps(values, indent=2).encode())
+    write_durably(_file(runs, run_id), json.dumps(asdict(kept), indent=2).encode())
 
 
 def kept_of(runs: Path, run_id: str) -> Kept | None:

@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
-from trainer.errors import ExitCode, TrainerError
-from trainer.paths import runs_dir
+from trainer.errors import ExitCode, StoreError, TrainerError
+from trainer.paths import runs_dir, store_file
 from trainer.slurm import cluster
 from trainer.slurm.script import KILLED_BY_USR1
 from trainer.slurm.submit import record
@@ -92,11 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not job.isdecimal():
             _say("this is no job of Slurm (SLURM_JOB_ID is not set), so nothing is queued again")
             return int(options.code)
-        store = RunStore.open(runs_dir(options.runs_dir))
-        try:
+        runs = runs_dir(options.runs_dir)
+        if not store_file(runs).exists():  # it would be made
+            raise StoreError(f"--runs-dir: {runs} has no run store; name the folder that the run is in")
+        with closing(RunStore.open(runs)) as store:
             return again(store, options.run, options.code, job)
-        finally:
-            store.close()
     except TrainerError as error:
         _say(str(error))
         return int(options.code)

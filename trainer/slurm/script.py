@@ -47,7 +47,7 @@ _RANKS = """\
 # Each process is a rank of its own: Slurm's signal and exit codes reach it without a launcher between.
 port=$((10000 + SLURM_JOB_ID % 20000))
 # shellcheck disable=SC2016  # expanded in each process
-rank='export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS
+rank='export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS LOCAL_WORLD_SIZE=$SLURM_NTASKS
 export MASTER_ADDR=127.0.0.1 MASTER_PORT=$0
 exec "$@"'
 """

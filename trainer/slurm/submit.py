@@ -11,8 +11,7 @@ from trainer.slurm import cluster
 from trainer.slurm.job import SlurmJob
 from trainer.slurm.kept import Kept, keep, kept_of, script_file
 from trainer.slurm.script import script
-from trainer.state import LIVE_STATES, RESUMABLE_STATES, run_state
-from trainer.store.labels import refuse_trashed
+from trainer.startable import refuse_unstartable
 from trainer.store.records import SUBMITTED, Run
 from trainer.store.runs import RunStore
 
@@ -45,15 +44,10 @@ def submit_run(store: RunStore, run_id: str, job: SlurmJob, *, restarts: int | N
     Raises:
         UsageError: the run can't be started, Slurm has it already, or it can't be submitted from here.
         TrainerError: sbatch refused; the run has failed then, and can be submitted again.
-        StoreError: the script can't be written.
+        StoreError: the script can't be written, or a trainer of this user could not write the run.
     """
     run = store.run(run_id)
-    refuse_trashed(store, run)
-    state = run_state(run, store.runs_path)
-    if state in LIVE_STATES:
-        raise UsageError(f"{run.name} is {state} already; pause or stop it first")
-    if state not in RESUMABLE_STATES:
-        raise UsageError(f"{run.name} is {state}; there is nothing left to resume")
+    refuse_unstartable(store, run)
     refuse_waiting(store, run)
     left = run.restarts_left if restarts is None else restarts
     file = script_file(store.runs_path, run_id)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from simclr_tui.__main__ import main
-from tests.processes import kill_all_of
 from tests.simclr_tui.commands.test_commands import call, call_process, sentence
 from tests.trainer.test_device_lock import Other, user
 from trainer import queue
@@ -34,11 +33,7 @@ def busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Other]:
         yield other
 
 
-@pytest.fixture(autouse=True)
-def no_trainer_is_left(runs: Path, store: RunStore) -> Iterator[None]:
-    """Kill the trainers that a test has started."""
-    yield
-    kill_all_of(runs)
+pytestmark = pytest.mark.usefixtures("no_trainer_is_left")
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -61,6 +61,13 @@ def test_what_it_would_submit_is_printed_and_nothing_is_made(
     assert shown["sbatch"] == words_of(shown["script"])
 
 
+def test_what_is_printed_is_called_as_the_run_will_be(runs: Path, slurm: Slurm) -> None:
+    words = ("launch", "--slurm", "--dataset", "shapes", "--json")
+    shown, made = (json.loads(call(runs, *words, *more).stdout) for more in (["--dry-run"], []))
+    assert shown["name"] == made["name"] == "shapes-resnet18"
+    assert "--job-name=shapes-resnet18" in words_of(shown["script"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

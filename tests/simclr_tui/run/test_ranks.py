@@ -53,6 +53,7 @@ def test_a_processor_tells_the_memory_of_its_process_and_no_power() -> None:
 def test_a_rank_that_tells_nothing_any_more_is_said_to_be_silent() -> None:
     silent = [row for row in rows({0: 0.1, 1: 0.1}) if row["rank"] == 0 or row["at"] <= 30]
     assert [row[4] for row in rank_rows(look_at_ranks(silent))] == ["90 %", "silent for 30 s"]
+    assert short_rows(look_at_ranks(silent), 60, 2)[1] == "  rank 1  silent for 30 s"
 
 
 @pytest.mark.parametrize("room", range(12))

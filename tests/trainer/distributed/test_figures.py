@@ -1,10 +1,13 @@
 """What each rank does reaches the first one, and says who makes the others wait."""
 
 import time
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from tests.trainer.ranks import on_ranks
@@ -15,6 +18,7 @@ from trainer.distributed.figures import Collector, Publisher
 from trainer.distributed.network import connected
 from trainer.gpu import CpuSampler
 from trainer.group import Line
+from trainer.ranks import Ranks
 from trainer.straggler import find_straggler
 
 ROUNDS, STEPS = 13, 3
@@ -35,6 +39,9 @@ def some_rounds(line: Line) -> list[Rounds]:
     x: Tensor = torch.randn(8, 4)
     found = []
     with Publisher(line, machine, CpuSampler()), Collector(line, machine) as collector:
+        while line.ranks.leads and len(collector._told) < line.ranks.world - 1:
+            time.sleep(0.01)
+        line.share()
         for slowed in SLOWED:
             rounds = []
             for _ in range(ROUNDS):
@@ -72,3 +79,31 @@ def test_a_rank_that_is_slowed_is_named_and_none_where_none_is() -> None:
                 assert row["t_step"] - row["t_collective"] > 2 * SLEEP_SECONDS
             else:
                 assert row["t_collective"] > 0.5 * SLEEP_SECONDS, "it waits for the one that is slow"
+
+
+class Interrupted(Line):
+    """Whose store can't be reached at first, and then once loses its connection amid a question."""
+
+    def __init__(self) -> None:
+        super().__init__(Ranks(rank=1, world=2, local_rank=1), dist.HashStore())  # type: ignore[attr-defined]
+        self.asked = 0
+
+    def aside(self, name: str) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise RuntimeError("failed to connect")
+        if self.asked == 2:
+            return SimpleNamespace(set=self._lose)
+        return dist.PrefixStore(name, self._store)  # type: ignore[attr-defined]
+
+    def _lose(self, _key: str, _value: str) -> None:
+        raise RuntimeError("wait timeout after 5000ms")
+
+
+def test_figures_come_again_once_the_store_answers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "INTERVAL_SECONDS", 0.01)
+    line = Interrupted()
+    machine = prepare(device="cpu", threads=1)
+    with Publisher(line, machine, CpuSampler()):
+        line._store.wait(["figures/1"], timedelta(seconds=20))
+    assert line.asked == 3, "a connection that works is kept"

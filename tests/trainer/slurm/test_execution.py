@@ -5,13 +5,11 @@ Slurm's own programs are stand-ins; the shell, the script, the trainer, the stor
 
 import dataclasses
 import signal
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes import kill_all_of
+from tests.reliability.trainers import WAIT_SECONDS, until
 from tests.slurm_programs import Slurm
 from trainer.config import PretrainConfig
 from trainer.presets import load_preset
@@ -21,7 +19,6 @@ from trainer.start import new_pretrain_run
 from trainer.state import run_state
 from trainer.store import RunStore
 
-WAIT_SECONDS = 90
 TINY = {
     "limit_per_class": 8,
     "limit_test_per_class": 4,
@@ -37,19 +34,7 @@ TINY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_trainer_is_left(runs: Path, store: RunStore) -> Iterator[None]:
-    """Kill what a test has started."""
-    yield
-    kill_all_of(runs)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
+pytestmark = pytest.mark.usefixtures("no_trainer_is_left")
 
 
 def submitted(store: RunStore, job: SlurmJob, **changes: object) -> str:

@@ -155,3 +155,7 @@ def test_the_program_asks_for_a_job_of_slurm(
     assert main(words) == 0
     assert main([*words[:3], "nosuchrun0", *words[4:]]) == 75
     assert "no run has the id 'nosuchrun0'" in capsys.readouterr().out
+    nowhere = runs / "nowhere"
+    assert main(["--runs-dir", str(nowhere), *words[2:]]) == 75
+    assert f"{nowhere} has no run store; name the folder" in capsys.readouterr().out
+    assert not nowhere.exists()

@@ -20,7 +20,8 @@ from trainer.slurm.script import directive, script
 ODD = 'it\'s "odd" $HOME `id` %j #1 ünï; & | > *'
 RECORDER = """\
 #!/bin/bash
-printf '%s\\0' "$RANK" "$WORLD_SIZE" "$LOCAL_RANK" "$MASTER_ADDR" "$MASTER_PORT" "$@" >>"$RECORD"
+here=${LOCAL_RANK:+$LOCAL_RANK of $LOCAL_WORLD_SIZE}
+printf '%s\\0' "$RANK" "$WORLD_SIZE" "$here" "$MASTER_ADDR" "$MASTER_PORT" "$@" >>"$RECORD"
 printf '\\n' >>"$RECORD"
 trap 'exit 143' TERM
 [[ $2 == trainer.slurm.requeue ]] && exit 0
@@ -44,7 +45,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def calls(record: Path) -> list[list[str]]:
-    """RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT and the arguments of each start."""
+    """RANK, WORLD_SIZE, the place on its machine, MASTER_ADDR, MASTER_PORT and the arguments of each start."""
     return [line.split("\0") for line in record.read_text().split("\0\n")[:-1]]
 
 
@@ -153,7 +154,7 @@ def test_each_gpu_has_a_process_that_knows_its_rank(
     monkeypatch.setenv("CODE", "0")
     assert ended(slurm, written(tmp_path, SlurmJob(gpus="3", cpus=1))) == 0
     found = sorted(calls(recorded))
-    assert [call[:5] for call in found] == [[str(rank), "3", str(rank), "127.0.0.1", "11234"] for rank in range(3)]
+    assert [call[:5] for call in found] == [[str(rank), "3", f"{rank} of 3", "127.0.0.1", "11234"] for rank in range(3)]
     assert {tuple(call[5:7]) for call in found} == {("-m", "trainer.run")}
 
 

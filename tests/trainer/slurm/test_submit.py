@@ -1,11 +1,13 @@
 """Submitting runs, taking them back, and who else may start them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.slurm_programs import Slurm, words_of
+from tests.trainer.test_process import holder
 from trainer.errors import ExitCode, StoreError, TrainerError, UsageError
 from trainer.presets import load_preset
 from trainer.process import RunLock, identity
@@ -173,10 +175,26 @@ def test_a_run_that_lives_or_is_over_or_in_the_trash_is_not_submitted(
     store.lifecycle(run_id, "finished", "finished", exit_code=0)
     with pytest.raises(UsageError, match="first run is finished; there is nothing left to resume"):
         submit_run(store, run_id, JOB)
+    store.lifecycle(run_id, "queued", "waits for the CPU", **identity().columns())
+    with holder(store.runs_path, run_id), pytest.raises(UsageError, match="first run waits in line already; `simclr"):
+        submit_run(store, run_id, JOB)
     change_labels(store, run_id, lambda labels: type(labels)(trashed_at=1.0))
     with pytest.raises(UsageError, match="trash"):
         submit_run(store, run_id, JOB)
     assert slurm.calls("sbatch") == []
+
+
+def test_a_run_whose_folder_is_closed_to_one_is_refused_as_where_it_is_started_here(
+    store: RunStore, slurm: Slurm, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that lets root write everywhere is asked in another's name."""
+    closed = store.runs_path / run_id
+    closed.mkdir(exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != closed)
+    for begin in (lambda: submit_run(store, run_id, JOB), lambda: start_run(store, run_id)):
+        with pytest.raises(StoreError, match=rf"{run_id}.* cannot be written by you, .*`chmod -R .*` by its owner"):
+            begin()
+    assert (list(closed.iterdir()), slurm.calls("sbatch")) == ([], [])
 
 
 def test_without_sbatch_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
