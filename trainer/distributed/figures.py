@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from trainer.device import Machine
+from trainer.energy_use import CPU
 from trainer.gpu import Sampler
 from trainer.group import Line
 from trainer.pace import Passed
@@ -66,7 +67,7 @@ class Publisher(_Thread):
 
     def _work(self, store: Any) -> None:
         self._number += 1
-        row = who(self._machine) | self._sampler.sample()
+        row = of_device(self._machine, self._sampler.sample())
         told = {"number": self._number, "passed": self._line.pace.passed(), "row": row}
         store.set(str(self._line.ranks.rank), json.dumps(told))
 
@@ -96,7 +97,7 @@ class Collector(_Thread):
         Args:
             sample: of this rank's own device.
         """
-        rows = [self._row(0, self._line.pace.passed(), who(self._machine) | sample)]
+        rows = [self._row(0, self._line.pace.passed(), of_device(self._machine, sample))]
         now = time.monotonic()
         for rank, told in sorted(self._told.items()):
             if now - self._heard_at[rank] < _STALE_SECONDS:
@@ -127,6 +128,10 @@ def rows_of_ranks(
         yield collector.rows
 
 
-def who(machine: Machine) -> dict[str, Any]:
-    """The columns of `rank_samples` that say which device it is."""
-    return {"host": socket.gethostname(), "device": machine.name, "uuid": machine.uuid}
+def of_device(machine: Machine, sample: dict[str, Any]) -> dict[str, Any]:
+    """The columns of `rank_samples` that say which device it is and what it does.
+
+    The energy of the processors is left out: it is the machine's, and each rank on it would tell the same.
+    """
+    about = {"host": socket.gethostname(), "device": machine.name, "uuid": machine.uuid}
+    return about | {name: value for name, value in sample.items() if name != CPU}

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tests.trainer.powercap import SERVER, Powercap
 from tests.trainer.ranks import on_ranks
 from trainer.device import prepare
 from trainer.distributed import figures
@@ -19,6 +21,8 @@ from trainer.distributed.network import connected
 from trainer.gpu import CpuSampler
 from trainer.group import Line
 from trainer.ranks import Ranks
+from trainer.store import RunStore
+from trainer.store.rank_samples import rank_samples
 from trainer.straggler import find_straggler
 
 ROUNDS, STEPS = 13, 3
@@ -30,7 +34,7 @@ SLOWED = (1, None)
 Rounds = list[list[dict[str, Any]]]
 
 
-def some_rounds(line: Line) -> list[Rounds]:
+def some_rounds(line: Line, powercap: Path) -> list[Rounds]:
     """Steps of a small network while one rank sleeps longer, and while none does; the first one's rows after each."""
     figures.INTERVAL_SECONDS = 0.01
     machine = prepare(device="cpu", threads=1)
@@ -38,7 +42,7 @@ def some_rounds(line: Line) -> list[Rounds]:
     network = connected(model, machine)
     x: Tensor = torch.randn(8, 4)
     found = []
-    with Publisher(line, machine, CpuSampler()), Collector(line, machine) as collector:
+    with Publisher(line, machine, CpuSampler(powercap)), Collector(line, machine) as collector:
         while line.ranks.leads and len(collector._told) < line.ranks.world - 1:
             time.sleep(0.01)
         line.share()
@@ -52,7 +56,7 @@ def some_rounds(line: Line) -> list[Rounds]:
                     line.pace.add_step(time.perf_counter() - began)
                 time.sleep(0.06)  # so that every rank's figures have come, outside of any step
                 line.share()
-                rounds.append(collector.rows(CpuSampler().sample()))
+                rounds.append(collector.rows(CpuSampler(powercap).sample()))
             found.append(rounds)
     return found
 
@@ -62,8 +66,19 @@ def every_five_seconds(rounds: Rounds) -> list[dict[str, Any]]:
     return [row | {"at": 5.0 * number} for number, rows in enumerate(rounds) for row in rows]
 
 
-def test_a_rank_that_is_slowed_is_named_and_none_where_none_is() -> None:
-    found = [every_five_seconds(rounds) for rounds in on_ranks(3, some_rounds)[0]]
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+    """The rows of each of SLOWED, on a machine that measures its processors' energy."""
+    powercap = Powercap(tmp_path_factory.mktemp("powercap"), SERVER)
+    return [every_five_seconds(rounds) for rounds in on_ranks(3, some_rounds, powercap.root)[0]]
+
+
+def test_the_rows_are_those_that_the_store_takes(found: list[list[dict[str, Any]]], store: RunStore) -> None:
+    store.put_rank_samples("r", found[0])
+    assert [row["rank"] for row in rank_samples(store, "r", seconds=3600.0)] == [0, 1, 2] * ROUNDS
+
+
+def test_a_rank_that_is_slowed_is_named_and_none_where_none_is(found: list[list[dict[str, Any]]]) -> None:
     for rows, slowed in zip(found, SLOWED, strict=True):
         assert [row["rank"] for row in rows] == [0, 1, 2] * ROUNDS
         assert all(row["source"] == "cpu" and row["host"] and row["process_memory_bytes"] > 0 for row in rows)
