@@ -119,3 +119,20 @@ def test_the_cards_of_other_ranks_count_each_for_itself_however_often_they_are_r
     assert known == read_totals(store, run_id)
     assert known.energy_joules == 3 * (100.0 + 200.0 + 40.0)
     assert (known.device_memory_bytes, known.process_memory_bytes) == (12, 1)
+
+
+def test_other_ranks_counters_may_begin_anew_fall_silent_or_be_anothers_each_for_itself(store: RunStore) -> None:
+    for seed in range(8):
+        rng = random.Random(seed)
+        run_id, known = add_run(store, f"run-{seed}"), None
+        of_ranks = {rank: made(rng, 60, 1000.0 + rank / 4) for rank in (1, 2)}
+        rows = sorted((sample[0], rank, *sample[1:]) for rank, samples in of_ranks.items() for sample in samples)
+        names = ("at", "rank", "energy_joules", "gpu_memory_bytes", "process_memory_bytes")
+        while rows:
+            part = rng.randint(1, 20)
+            store.put_rank_samples(run_id, [dict(zip(names, row, strict=True)) for row in rows[:part]])
+            rows = rows[part:]
+            known = read_totals(store, run_id, known)
+        assert known == read_totals(store, run_id), "bit by bit as in one go"
+        used = [slow_energy(samples) for samples in of_ranks.values()]
+        assert known.energy_joules == pytest.approx(sum(joules for joules in used if joules is not None))

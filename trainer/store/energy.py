@@ -4,6 +4,7 @@ Runs of versions before that have the card's counter in their samples alone; it 
 goes on, or whenever somebody asks.
 """
 
+import math
 from typing import Any
 
 from trainer.energy import LONGEST_GAP_SECONDS, MOST_WATTS, Used
@@ -20,10 +21,13 @@ _ADD = """
 
 _SAMPLED = """
     SELECT sum(used) AS joules FROM (
-      SELECT energy_joules - lag(energy_joules) OVER taken AS used, at - lag(at) OVER taken AS gap
-      FROM device_samples WHERE run_id = :run AND energy_joules IS NOT NULL WINDOW taken AS (ORDER BY at, id)
-    ) WHERE used >= 0 AND gap <= :gap AND used <= :watts * max(gap, 1.0)
+      SELECT at, energy_joules - lag(energy_joules) OVER taken AS used, at - lag(at) OVER taken AS gap
+      FROM {table} WHERE run_id = :run AND at > :since - :gap AND at <= :until AND energy_joules IS NOT NULL {of}
+      WINDOW taken AS ({each} ORDER BY at, id)
+    ) WHERE at > :since AND used >= 0 AND gap <= :gap AND used <= :watts * max(gap, 1.0)
 """
+_OF_CARD = _SAMPLED.format(table="device_samples", of="", each="")
+_OF_OTHER_RANKS = _SAMPLED.format(table="rank_samples", of="AND rank > 0", each="PARTITION BY rank")
 
 
 def add_energy(connection: Any, run_id: str, used: Used) -> None:
@@ -33,19 +37,28 @@ def add_energy(connection: Any, run_id: str, used: Used) -> None:
         connection.execute(_ADD, values)
 
 
-def energy_so_far(connection: Any, run_id: str) -> dict[str, float]:
-    """The columns of an epoch's row that say what the run has taken, as far as that is known. Reads only."""
-    cursor = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,))
-    row = dict(zip((column[0] for column in cursor.description), cursor.fetchone() or (), strict=False))
-    return {name: row[name] for name in ("energy_joules", "cpu_energy_joules") if row.get(name) is not None}
+def energy_so_far(connection: Any, run_id: str) -> dict[str, float | None]:
+    """The columns of an epoch's row that say what the run has taken. Reads only."""
+    names = ("energy_joules", "cpu_energy_joules")
+    row = connection.execute(f"SELECT {', '.join(names)} FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return dict(zip(names, row or (), strict=False))
 
 
-def sampled_joules(reader: StoreReader, run_id: str) -> float | None:
+def sampled_joules(
+    reader: StoreReader, run_id: str, *, since: float = 0.0, until: float = math.inf, of_other_ranks: bool = False
+) -> float | None:
     """What the counter of a run's card advanced by between samples, None where there are none of it. Reads only.
 
     The counter begins anew with the driver, and is another one where the run went on on another card: what falls, what
     lies too far apart, and what no card can take counts for nothing.
+
+    Args:
+        reader: the store.
+        run_id: the run.
+        since: UTC seconds of the last sample up to which it is known.
+        until: UTC seconds of the last sample that counts.
+        of_other_ranks: of the cards of all ranks but the first, which the samples of a run's device are of.
     """
-    values: Any = {"run": run_id, "gap": LONGEST_GAP_SECONDS, "watts": MOST_WATTS}
-    found: float | None = reader._figures(_SAMPLED, values)[0]["joules"]
+    values: Any = {"run": run_id, "since": since, "until": until, "gap": LONGEST_GAP_SECONDS, "watts": MOST_WATTS}
+    found: float | None = reader._figures(_OF_OTHER_RANKS if of_other_ranks else _OF_CARD, values)[0]["joules"]
     return found

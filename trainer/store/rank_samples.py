@@ -4,7 +4,8 @@ from typing import Any
 
 from trainer.store.reader import StoreReader
 
-_WITH_RANKS = 6
+WITH_RANKS = 6
+"""The schema version that brought the table."""
 
 
 def rank_samples(reader: StoreReader, run_id: str, *, seconds: float) -> list[dict[str, Any]]:
@@ -15,7 +16,7 @@ def rank_samples(reader: StoreReader, run_id: str, *, seconds: float) -> list[di
         run_id: the run.
         seconds: how far back from the newest row.
     """
-    if reader.schema_version() < _WITH_RANKS:
+    if reader.schema_version() < WITH_RANKS:
         return []
     return reader._figures(
         "SELECT * FROM rank_samples WHERE run_id = :run AND"

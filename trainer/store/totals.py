@@ -5,33 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainer.store.energy import sampled_joules
+from trainer.store.rank_samples import WITH_RANKS
 from trainer.store.reader import StoreReader
 
 _WITH_ENERGY = 7
 """The schema version that brought the sums of a run."""
 
-_QUERY = """
+_PEAKS = """
     SELECT max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
       max(process_memory_bytes) AS process_memory_bytes
-    FROM device_samples WHERE run_id = ? AND at >= ?
+    FROM {table} WHERE run_id = ? AND at > ?
 """
-
-_RANKS_QUERY = """
-    SELECT max(at) AS last_at, max(gpu_memory_bytes) AS device_memory_bytes,
-      max(process_memory_bytes) AS process_memory_bytes,
-      sum(CASE WHEN used >= 0 AND gap <= ? THEN used END) AS energy_joules
-    FROM (
-      SELECT at, gpu_memory_bytes, process_memory_bytes,
-        energy_joules - lag(energy_joules) OVER (PARTITION BY rank ORDER BY at, id) AS used,
-        at - lag(at) OVER (PARTITION BY rank ORDER BY at, id) AS gap
-      FROM rank_samples WHERE run_id = ? AND at >= ? AND rank > 0
-    )
-"""
-"""The cards of the other ranks; that of the first one is in `device_samples`."""
-
-_WITH_RANKS = 6
-_LONGEST_GAP_SECONDS = 60.0
-"""Between samples that lie further apart no trainer ran, and the card may have worked for others."""
+_OF_FIRST_RANK = _PEAKS.format(table="device_samples")
+_OF_OTHER_RANKS = _PEAKS.format(table="rank_samples") + " AND rank > 0"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +47,12 @@ class Totals:
 def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -> Totals:
     """The totals of a run; with what was known before, only newer samples are read. Reads only."""
     before = known or Totals()
-    row: dict[str, Any] = reader._figures(_QUERY, (run_id, before.last_at))[0]
-    others = _of_ranks(reader, run_id, before.ranks_last_at)
-    stored, cpu = _energy(reader, run_id)
-    is_new = row["last_at"] is not None and row["last_at"] > before.last_at
-    card = stored if stored is not None else sampled_joules(reader, run_id) if is_new else before.card_joules
+    row: dict[str, Any] = reader._figures(_OF_FIRST_RANK, (run_id, before.last_at))[0]
+    others = _of_other_ranks(reader, run_id, before.ranks_last_at)
+    card, cpu = _energy(reader, run_id)
+    last_at, ranks_last_at = row["last_at"] or before.last_at, others.get("last_at") or before.ranks_last_at
+    if card is None:
+        card = _sum(before.card_joules, sampled_joules(reader, run_id, since=before.last_at, until=last_at))
     of_others = _sum(before.ranks_joules, others.get("energy_joules"))
     return replace(
         before,
@@ -79,17 +66,21 @@ def read_totals(reader: StoreReader, run_id: str, known: Totals | None = None) -
         process_memory_bytes=_peak(
             (before.process_memory_bytes, row["process_memory_bytes"], others.get("process_memory_bytes"))
         ),
-        ranks_last_at=others.get("last_at") or before.ranks_last_at,
         began_at=before.began_at if before.began_at is not None else _began_at(reader, run_id),
-        last_at=row["last_at"] if row["last_at"] is not None else before.last_at,
+        last_at=last_at,
+        ranks_last_at=ranks_last_at,
     )
 
 
-def _of_ranks(reader: StoreReader, run_id: str, since: float) -> dict[str, Any]:
-    """Sums and peaks over the samples of other ranks; nothing where an older store has none."""
-    if reader.schema_version() < _WITH_RANKS:
+def _of_other_ranks(reader: StoreReader, run_id: str, since: float) -> dict[str, Any]:
+    """Sums and peaks over the samples of other ranks; nothing where there are no new ones, or no such table."""
+    if reader.schema_version() < WITH_RANKS:
         return {}
-    return reader._figures(_RANKS_QUERY, (_LONGEST_GAP_SECONDS, run_id, since))[0]
+    row = reader._figures(_OF_OTHER_RANKS, (run_id, since))[0]
+    if row["last_at"] is None:
+        return {}
+    joules = sampled_joules(reader, run_id, since=since, until=row["last_at"], of_other_ranks=True)
+    return row | {"energy_joules": joules}
 
 
 def _began_at(reader: StoreReader, run_id: str) -> float | None:
