@@ -83,7 +83,11 @@ class Monitor:
 
     def _opened(self) -> RunStore:
         store = RunStore.open(self._runs)
-        store.begin_energy(self._run_id)
+        try:
+            store.begin_energy(self._run_id)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def _tell_of_backup(self, level: str, sentence: str) -> None:

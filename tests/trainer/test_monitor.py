@@ -1,6 +1,7 @@
 """The heartbeat goes on whatever happens to the store."""
 
 import functools
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,6 +95,44 @@ def test_energy_that_could_not_be_written_comes_with_the_next_sample(
     assert rows < sampler.taken, "some were refused"
     assert run.cpu_energy_joules == pytest.approx(7.0 * sampler.taken)
     assert run.energy_joules == pytest.approx(500.0 + 2.0 * sampler.taken)
+
+
+def test_a_store_that_takes_no_sum_at_first_is_opened_again_and_not_beside_itself(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.01)
+    store = RunStore.open(runs)
+    run_id = make_run(store)
+    query = "INSERT INTO device_samples (run_id, source, at, energy_joules) VALUES (?, 'nvml', ?, ?)"
+    store.connection.executemany(query, [(run_id, 1.0, 100.0), (run_id, 2.0, 600.0)])
+    store.connection.execute("CREATE TRIGGER refuse BEFORE UPDATE ON runs BEGIN SELECT RAISE(FAIL, 'full'); END")
+    store.connection.commit()
+    opened: list[int] = []
+
+    class Noting(Monitor):
+        def _opened(self) -> RunStore:
+            opened.append(sum(path == store_file(runs) for path in map(_behind, Path("/proc/self/fd").iterdir())))
+            return super()._opened()
+
+    gc.disable()
+    try:
+        with Noting(runs, run_id, Using()):
+            wait_for(lambda: len(opened) > 8)
+            store.connection.execute("DROP TRIGGER refuse")
+            store.connection.commit()
+            wait_for(lambda: store.run(run_id).cpu_energy_joules is not None)
+    finally:
+        gc.enable()
+    assert opened[-1] == opened[2], "SQLite keeps a descriptor or two while another connection of the process lives"
+    assert (store.run(run_id).energy_joules or 0.0) >= 500.0
+    store.close()
+
+
+def _behind(link: Path) -> Path | None:
+    try:
+        return link.readlink()
+    except OSError:  # closed meanwhile
+        return None
 
 
 def _is_at(store: RunStore, run_id: str, phase: str) -> bool:
