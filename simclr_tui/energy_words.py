@@ -4,14 +4,13 @@ Card and processors are never one figure, since they are not of one thing: the f
 on, the second of the whole machine. A price is of both together.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from simclr_tui.format import energy, number
+from simclr_tui.format import energy, energy_unit, number
 from simclr_tui.price import Price
-from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, Energy, energy_of
+from trainer.energy_use import CARD, CPU, Energy, energy_of, rank_count
 from trainer.store.records import Run
 
 NOT_MEASURED = "not measured; `simclr-tui doctor` says why"
@@ -47,7 +46,7 @@ def _words(found: Energy, card_of: Run | None) -> str:
     words += [f"{energy(found.epoch)} an epoch"] if found.epoch is not None else []
     words += [f"about {energy(found.at_end)} by its end"] if found.at_end is not None and not is_over else []
     words += ["estimated from its power"] if found.is_estimated else []
-    ranks = ranks_of(card_of) if card_of is not None else 1
+    ranks = rank_count(card_of) if card_of is not None else 1
     words += [f"the first of {ranks} cards alone"] if ranks > 1 else []
     return ", ".join(words)
 
@@ -70,15 +69,6 @@ def bill_at_end(found: Sequence[Energy]) -> float | None:
     return sum(ends) if ends and len(ends) == sum(one.so_far is not None for one in found) else None
 
 
-def ranks_of(run: Run) -> int:
-    """On how many devices a run trains."""
-    try:
-        ranks = json.loads(run.fingerprint or "{}").get("ranks", 1)
-    except (ValueError, AttributeError):
-        return 1
-    return ranks if isinstance(ranks, int) else 1
-
-
 def energy_document(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | None) -> dict[str, Any]:
     """The same for scripts, in joules; null is not measured, or not known yet."""
     found = {"card": energy_of(run, rows, CARD), "cpu": energy_of(run, rows, CPU)}
@@ -99,6 +89,5 @@ def device_words(run: Run, rows: Sequence[Mapping[str, Any]]) -> str:
     about = "≈ " if found.is_estimated else ""
     if found.at_end is None or found.at_end <= found.so_far:
         return about + energy(found.so_far)
-    end = energy(found.at_end)
-    unit = {"kWh": JOULES_PER_KWH, "Wh": 3600.0, "J": 1.0}[end.split()[-1]]
-    return f"{about}{number(found.so_far / unit)} of ≈ {end}"
+    unit, _ = energy_unit(found.at_end)
+    return f"{about}{number(found.so_far / unit)} of ≈ {energy(found.at_end)}"

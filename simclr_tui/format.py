@@ -105,10 +105,15 @@ def energy(joules: float | None) -> str:
     """Energy as electricity is counted: 0.43 Wh, 412 Wh, 2.10 kWh; less than a tenth of a Wh in joules."""
     if joules is None:
         return UNKNOWN
-    kwh = joules / JOULES_PER_KWH
-    if kwh < 1e-4:
-        return f"{number(joules)} J"
-    return f"{number(kwh)} kWh" if kwh >= 1 else f"{number(1000 * kwh)} Wh"
+    unit, name = energy_unit(joules)
+    return f"{number(joules / unit)} {name}"
+
+
+def energy_unit(joules: float) -> tuple[float, str]:
+    """The unit that some energy is shown in: the joules that it has, and its name."""
+    if joules < 1e-4 * JOULES_PER_KWH:
+        return 1.0, "J"
+    return (JOULES_PER_KWH, "kWh") if joules >= JOULES_PER_KWH else (JOULES_PER_KWH / 1000, "Wh")
 
 
 def bar(fraction: float, cells: int) -> str:

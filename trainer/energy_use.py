@@ -1,5 +1,6 @@
 """The energy of a run as figures: so far, of an epoch, and by its end if it goes on as it does. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,3 +82,12 @@ def _at_end(run: Run, so_far: float | None, epoch: float | None) -> float | None
     if left <= 0:
         return so_far
     return None if epoch is None else so_far + left * epoch
+
+
+def rank_count(run: Run) -> int:
+    """On how many devices a run trains, of which the energy of its card is that of the first."""
+    try:
+        ranks = json.loads(run.fingerprint or "{}").get("ranks", 1)
+    except (ValueError, AttributeError):  # edited by hand
+        return 1
+    return ranks if isinstance(ranks, int) else 1

@@ -8,10 +8,10 @@ from statistics import median
 from simclr_tui.compare.rows import Figure, Measure, line_of
 from simclr_tui.compare.side import Side, time_note
 from simclr_tui.compare.table import Better, Cell, Delta, Group, Line
-from simclr_tui.energy_words import is_on_cpu, ranks_of
+from simclr_tui.energy_words import is_on_cpu
 from simclr_tui.format import UNKNOWN, count, duration, energy, size
 from simclr_tui.price import Price
-from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, energy_of, kwh
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, energy_of, kwh, rank_count
 
 _ENDED = ("paused", "stopped", "finished", "failed")
 """Lifecycle events whose time is that of a run's end, as far as it has come."""
@@ -114,7 +114,7 @@ def _idle(side: Side) -> float | None:
 def _energy_lines(sides: Sequence[Side], price: Price | None, note: str, is_comparable: bool) -> list[Line]:
     """Of the card, of the processors, of the one that trains for 1,000 images, and what card and processors cost."""
     estimated = "estimated from power" if any(side.run.energy_source == "power" for side in sides) else ""
-    several = "of all ranks' cards" if any(ranks_of(side.run) > 1 for side in sides) else ""
+    several = "of all ranks' cards" if any(rank_count(side.run) > 1 for side in sides) else ""
     card_note = "; ".join(filter(None, (note, estimated, several)))
     image_note = "; ".join(filter(None, (time_note(sides), "of the device that trains, mean of the last 5 epochs")))
     of_card = replace(_SECONDS, name="energy, card", show=_energy)

@@ -1,12 +1,11 @@
 """Reads what estimates rest on: the epochs and the memory of runs that have trained, and what is free now."""
 
-import json
 import platform
 
 from simclr_tui.launch.estimate import ON_CPU, Known, MachineNow, Measured
 from trainer.devices import gpus
 from trainer.elsewhere import available_cores
-from trainer.energy_use import CARD, CPU, energy_of
+from trainer.energy_use import CARD, CPU, energy_of, rank_count
 from trainer.store.measured import epoch_seconds, epochs_with_energy, memory_bytes
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
@@ -23,19 +22,9 @@ def read_known(reader: StoreReader | None) -> Known:
     machine = machine_now()
     if reader is None:
         return Known((), machine)
-    trained = [
-        run for run in reader.runs() if run.kind in TRAINED_KINDS and run.epoch and run.device and _is_alone(run)
-    ]
-    return Known(tuple(_measured(reader, run) for run in trained[:_MOST_RUNS]), machine)
-
-
-def _is_alone(run: Run) -> bool:
-    """Whether one process trained it, as one that is launched from here will: ranks share time and memory out."""
-    try:
-        facts = json.loads(run.fingerprint or "{}")
-    except ValueError:  # edited by hand
-        return True
-    return not isinstance(facts, dict) or facts.get("ranks", 1) == 1
+    trained = [run for run in reader.runs() if run.kind in TRAINED_KINDS and run.epoch and run.device]
+    alone = [run for run in trained if rank_count(run) == 1]  # as one that is launched from here; ranks share time out
+    return Known(tuple(_measured(reader, run) for run in alone[:_MOST_RUNS]), machine)
 
 
 def _measured(reader: StoreReader, run: Run) -> Measured:
