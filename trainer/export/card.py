@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.augment import NORMALISATIONS
 from trainer.config import TIMM, PretrainConfig
-from trainer.energy_use import CARD, CPU, JOULES_PER_KWH
+from trainer.energy_use import CARD, CPU, JOULES_PER_KWH, rank_count
 from trainer.options import show
 from trainer.store.records import Evaluation, Run
 
@@ -121,7 +121,9 @@ def _energy(card: Card) -> Iterator[str]:
     """What was used until the end of the newest epoch that this checkpoint has."""
     row: Mapping[str, Any] = next((row for row in reversed(card.epochs) if row["epoch"] <= card.epoch), {})
     how = "estimated from its power" if card.run.energy_source == "power" else "by its own counter"
-    for name, words in ((CARD, f"the GPU, {how}"), (CPU, "the machine's processors and their memory (RAPL)")):
+    ranks = rank_count(card.run)
+    gpu = "the GPU" if ranks == 1 else f"the first of {ranks} GPUs alone"
+    for name, words in ((CARD, f"{gpu}, {how}"), (CPU, "the machine's processors and their memory (RAPL)")):
         if row.get(name) is not None:
             kwh = row[name] / JOULES_PER_KWH
             yield f"- energy by epoch {row['epoch']}: {kwh:.3g} kWh of {words}, with whatever else ran there"

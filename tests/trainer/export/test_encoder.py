@@ -147,6 +147,9 @@ def test_the_card_says_what_energy_it_took_only_where_that_was_measured(store: R
     card = (tmp_path / "some" / "README.md").read_text()
     assert "- energy by epoch 1: 2 kWh of the GPU, estimated from its power, with whatever else ran there" in card
     assert "- energy by epoch 1: 0.5 kWh of the machine's processors and their memory (RAPL)" in card
+    store.update_run(run_id, fingerprint='{"ranks": 8}')
+    write_encoder(store, store.run(run_id), tmp_path / "ranks")
+    assert "2 kWh of the first of 8 GPUs alone, estimated" in (tmp_path / "ranks" / "README.md").read_text()
 
 
 def test_a_damaged_checkpoint_is_refused_by_name_and_passed_over_else(store: RunStore, tmp_path: Path) -> None:
