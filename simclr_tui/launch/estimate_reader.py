@@ -6,7 +6,7 @@ from simclr_tui.launch.estimate import ON_CPU, Known, MachineNow, Measured
 from trainer.devices import gpus
 from trainer.elsewhere import available_cores
 from trainer.energy_use import CARD, CPU, energy_of, rank_count
-from trainer.store.measured import epoch_seconds, epochs_with_energy, memory_bytes
+from trainer.store.measured import memory_bytes, newest_epochs
 from trainer.store.reader import StoreReader
 from trainer.store.records import TRAINED_KINDS, Run
 from trainer.stored_settings import settings_of
@@ -28,10 +28,10 @@ def read_known(reader: StoreReader | None) -> Known:
 
 
 def _measured(reader: StoreReader, run: Run) -> Measured:
-    epochs = epoch_seconds(reader, run.id, limit=_EPOCHS)
+    rows = newest_epochs(reader, run.id, limit=_EPOCHS)
+    epochs = [(row["epoch"], row["t_epoch"]) for row in rows if (row["t_epoch"] or 0.0) > 0]
     later = [seconds for epoch, seconds in epochs if epoch > 1]
     device = run.device or ""
-    rows = epochs_with_energy(reader, run.id, limit=_EPOCHS)
     return Measured(
         name=run.name,
         device=device,

@@ -1,4 +1,4 @@
-"""What was measured of a run, in a few rows: how long its newest epochs took, and the memory that it had."""
+"""What was measured of a run, in a few rows: its newest epochs, and the memory that it had."""
 
 from typing import Any
 
@@ -8,16 +8,7 @@ _SAMPLES = 300
 """The newest, a second apart; more would make a run of days slow to ask about."""
 
 
-def epoch_seconds(reader: StoreReader, run_id: str, *, limit: int) -> list[tuple[int, float]]:
-    """The newest epochs of a run with the seconds that each took, the oldest first. Reads only."""
-    rows = reader._figures(
-        "SELECT epoch, t_epoch FROM epochs WHERE run_id = ? AND t_epoch > 0 ORDER BY epoch DESC LIMIT ?",
-        (run_id, limit),
-    )
-    return [(row["epoch"], row["t_epoch"]) for row in reversed(rows)]
-
-
-def epochs_with_energy(reader: StoreReader, run_id: str, *, limit: int) -> list[dict[str, Any]]:
+def newest_epochs(reader: StoreReader, run_id: str, *, limit: int) -> list[dict[str, Any]]:
     """The newest rows of `epochs`, the oldest first; of a store of a version before without energy. Reads only."""
     return reader._figures("SELECT * FROM epochs WHERE run_id = ? ORDER BY epoch DESC LIMIT ?", (run_id, limit))[::-1]
 
