@@ -1,6 +1,7 @@
 """The runs folder: whether it can be written, on what it lies, and whether locks and fsync do there what they say."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,13 +46,15 @@ def is_there(runs: Path) -> Check:
         if not os.access(above, os.W_OK | os.X_OK):
             return Check("runs folder", "bad", f"{runs} is not there and {above} can't be written", another)
         return Check("runs folder", "ok", f"{runs} is not there yet; the first run makes it")
+    owner, typed = owner_of(runs) if whose(runs) else "", shlex.quote(str(runs))
     if not os.access(runs, os.R_OK | os.X_OK):
-        return Check("runs folder", "bad", f"{runs}{whose(runs)} can't be read", f"`chmod u+rwx {runs}`, or {another}")
+        remedy = f"have {owner} let you read it (docs/shared-box.md)" if owner else f"`chmod u+rwx {typed}`"
+        return Check("runs folder", "bad", f"{runs}{whose(runs)} can't be read", f"{remedy}, or {another}")
     if not os.access(runs, os.W_OK):
-        if whose(runs):
-            words = f"{runs} is {owner_of(runs)}'s and can be read but not written by you"
+        if owner:
+            words = f"{runs} is {owner}'s and can be read but not written by you"
             return Check("runs folder", "warn", words, "look as you like; to have runs of your own, " + another)
-        return Check("runs folder", "bad", f"{runs} can't be written", f"`chmod u+w {runs}`, or {another}")
+        return Check("runs folder", "bad", f"{runs} can't be written", f"`chmod u+w {typed}`, or {another}")
     return Check("runs folder", "ok", f"{runs} can be read and written")
 
 

@@ -2,6 +2,7 @@
 
 import grp
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,12 @@ _PROTECTED = Path("/proc/sys/fs/protected_regular")
 def checks(runs: Path) -> Iterator[Check]:
     """What is to be said of a folder that is there, as far as it is more than one person's."""
     found = runs.stat()
-    owners = sorted({owner_of(path) for path in _things(runs)} - {""})
+    things = list(_things(runs))
+    owners = sorted({owner_of(path) for path in things} - {""})
     if not found.st_mode & stat.S_IWGRP:
         yield _of_one(runs, owners)
         return
-    yield from _shared(runs, found, owners)
+    yield from _shared(runs, found, things, owners)
 
 
 def _of_one(runs: Path, owners: list[str]) -> Check:
@@ -32,22 +34,23 @@ def _of_one(runs: Path, owners: list[str]) -> Check:
         "people",
         "bad",
         f"only {owner_of(runs)} may write the folder, and files of {listed(others)} are in it",
-        f"as root `chown -R {owner_of(runs)} {runs}`, or share it with `chmod -R g+rwX {runs}` and `chmod g+s`",
+        f"as root `chown -R {owner_of(runs)} {shlex.quote(str(runs))}`, or share it with a group (docs/shared-box.md)",
     )
 
 
-def _shared(runs: Path, found: os.stat_result, owners: list[str]) -> Iterator[Check]:
+def _shared(runs: Path, found: os.stat_result, things: list[Path], owners: list[str]) -> Iterator[Check]:
     """Of a folder that its group may write."""
     group = _group_name(found.st_gid)
-    share = f"`chgrp -R {group} {runs}; chmod -R g+rwX {runs}; find {runs} -type d -exec chmod g+s {{}} +`"
+    typed = shlex.quote(str(runs))
+    share = f"`chgrp -R {group} {typed}; chmod -R g+rwX {typed}; find {typed} -type d -exec chmod g+s {{}} +`"
     stays_own = found.st_gid == os.getegid() and owners in ([], [user_name(os.geteuid())])
     if not found.st_mode & stat.S_ISGID and not stays_own:
         words = f"the group {group} may write the folder, and what is made in it is not of that group (no setgid bit)"
         yield Check("people", "warn", words, share)
     if found.st_mode & stat.S_ISVTX and _protects(found.st_mode):
         words = "the folder has the sticky bit, with which the kernel refuses SQLite another person's files"
-        yield Check("people", "bad", f"{words} (fs.protected_regular)", f"`chmod -t {runs}`")
-    wrong = [path for path in _things(runs) if _shuts_out(path, found.st_gid)]
+        yield Check("people", "bad", f"{words} (fs.protected_regular)", f"`chmod -t {typed}`")
+    wrong = [path for path in things if _shuts_out(path, found.st_gid)]
     if wrong:
         names = listed(str(path.relative_to(runs)) for path in wrong)
         yield Check("people", "bad", f"the group {group} may write the folder, and not: {names}", share)

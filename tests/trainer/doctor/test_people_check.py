@@ -27,7 +27,7 @@ def test_a_folder_of_one_person_is_fine(store: RunStore) -> None:
 
 def test_files_that_shut_the_group_out_are_named_with_the_line_that_mends_them() -> None:
     with shared_box() as (box, _, _lars):
-        runs = shared_folder(box)
+        runs = shared_folder(box).rename(box / "our runs")
         store = RunStore.open(runs)
         run_id = new_pretrain_run(store, PretrainConfig(dataset="shapes"), name="first")
         assert found(runs) == [("ok", "the group users shares it")]
