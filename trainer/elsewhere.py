@@ -71,12 +71,12 @@ def descendants(pid: int) -> dict[int, int]:
 
 
 def owner(pid: int) -> str | None:
-    """The name of the user whose process it is; None where that is not told."""
+    """The name of the user whose process it is, the number where that has none; None where that is not told."""
     import psutil
 
     try:
         return str(psutil.Process(pid).username())
-    except (psutil.Error, KeyError):
+    except psutil.Error:
         return None
 
 

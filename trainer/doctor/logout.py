@@ -8,7 +8,6 @@ processes by their control group instead (logind.conf(5), user@.service(5)):
 """
 
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.doctor.check import Check
+from trainer.sharing import user_name
 
 _TIMEOUT_SECONDS = 5.0
 _CONTAINER = re.compile(r"docker|kubepods|containerd|lxc|libpod|podman")
@@ -80,7 +80,7 @@ def look(root: Path = Path("/")) -> LogIn:
     Args:
         root: of the file system.
     """
-    user = _user()
+    user = user_name(os.getuid())
     manager, why = _ask("show-user", "KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers")
     if "KillUserProcesses" not in manager:
         manager = _configured(root)
@@ -97,13 +97,6 @@ def look(root: Path = Path("/")) -> LogIn:
         lingers=lingers,
         why_unknown=why or why_not,
     )
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 def _ask(verb: str, *properties: str, who: str = "") -> tuple[dict[str, str], str]:

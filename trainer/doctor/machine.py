@@ -1,7 +1,6 @@
 """The machine: versions, GPUs and who else is on them, shared memory, limits, and the clock."""
 
 import os
-import pwd
 import re
 import resource
 import shutil
@@ -138,14 +137,7 @@ def _neighbours(name: str, about: str, processes: list[tuple[int, int | None]]) 
 
 
 def _owner(pid: int) -> str:
-    try:
-        uid = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - what is asked for is no file
-    except OSError:
-        return "somebody outside this container"
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
+    return elsewhere.owner(pid) or "somebody outside this container"
 
 
 def energy(powercap: Path | None = None) -> Check:

@@ -72,7 +72,7 @@ LOG_IN = {"proc/self/cgroup": "0::/user.slice/user-0.slice/session-1.scope\n", "
 
 def test_files_of_logind_are_read_where_it_cannot_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    monkeypatch.setattr(logout, "_user", lambda: "ada")
+    monkeypatch.setattr(logout, "user_name", lambda _: "ada")
     plain = look(root(tmp_path, **LOG_IN))
     assert (plain.container, plain.systemd, plain.kills, plain.lingers) == (False, True, False, None)
     assert plain.cgroup == "/user.slice/user-0.slice/session-1.scope"
