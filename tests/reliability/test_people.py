@@ -76,6 +76,12 @@ def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Person, Pers
         yield found
 
 
+def run_of(person: Person) -> tuple[Path, str]:
+    """A runs folder of somebody's own, and a run that they made in it."""
+    runs = person.home / "runs"
+    return runs, person.python(MAKES, str(runs), "first")
+
+
 def owners(folder: Path) -> set[str]:
     """The owners of everything below a folder."""
     return {owner_of(path) for path in folder.rglob("*")}
@@ -115,10 +121,8 @@ def test_without_the_groups_permissions_one_persons_umask_shuts_out_the_other(
 
 
 def test_who_may_only_read_sees_what_is_written_and_leaves_nothing_behind(people: tuple[Path, Person, Person]) -> None:
-    box, _, anna = people
-    lars = people[1]
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    _, lars, anna = people
+    runs, first = run_of(anna)
     writer = anna.start(WRITES, str(runs), first, "2", "wait")
     assert writer.line() == "written"
     before = sorted(runs.rglob("*"))
@@ -137,7 +141,6 @@ def test_who_may_only_read_sees_what_is_written_and_leaves_nothing_behind(people
     assert "first" in lars.tui(runs, "ls").stdout, "at rest"
     anna.python(WRITES, str(runs), first, "9")
     assert owners(runs) == {anna.name}
-    assert box.exists()
 
 
 @pytest.mark.parametrize("reads_plainly", [False, True])
@@ -146,8 +149,7 @@ def test_a_reader_who_may_make_files_beside_a_store_makes_none_that_shut_its_wri
 ) -> None:
     """Read as any program reads it, which is the negative control, SQLite leaves files there that are the reader's."""
     _, lars, anna = people
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    runs, first = run_of(anna)
     os.chown(runs, anna.uid, anna.groups[0])
     runs.chmod(0o2775)
     store_file(runs).chmod(0o644)
@@ -163,8 +165,7 @@ def test_root_that_looks_and_writes_leaves_a_folder_that_its_owner_goes_on_in(
     people: tuple[Path, Person, Person],
 ) -> None:
     box, anna, _ = people
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    runs, first = run_of(anna)
     for words in (["ls"], ["tag", "first", "+seen"]):
         root(box).tui(runs, *words)
     second = root(box).python(MAKES, str(runs), "roots")
@@ -179,8 +180,7 @@ def test_root_that_looks_and_writes_leaves_a_folder_that_its_owner_goes_on_in(
 def test_a_lock_that_root_makes_as_any_program_would_shuts_the_owner_out(people: tuple[Path, Person, Person]) -> None:
     """The negative control."""
     _, anna, _ = people
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    runs, first = run_of(anna)
     (runs / first / "run.lock").touch(0o644)
     done = anna.do(WRITES, str(runs), first, "3")
     assert "run.lock, which is root's, cannot be written by you" in done.stderr
@@ -188,8 +188,7 @@ def test_a_lock_that_root_makes_as_any_program_would_shuts_the_owner_out(people:
 
 def test_a_store_that_is_closed_to_others_is_told_with_its_owner(people: tuple[Path, Person, Person]) -> None:
     _, anna, lars = people
-    runs = anna.home / "runs"
-    anna.python(MAKES, str(runs), "first")
+    runs, _ = run_of(anna)
     runs.chmod(0o755)
     done = lars.tui(runs, "ls")
     assert done.returncode == 1
@@ -215,8 +214,7 @@ print([row.run.name for row in said[0].rows] if isinstance(said[0], Polled) else
 
 def test_a_store_of_an_older_version_is_read_by_who_may_not_upgrade_it(people: tuple[Path, Person, Person]) -> None:
     _, lars, anna = people
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    runs, first = run_of(anna)
     connection = sqlite3.connect(store_file(runs))
     for column in ("owner", "owner_uid", "runner", "runner_uid"):
         connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
@@ -238,9 +236,7 @@ sys.stdin.readline()
 """
 
 
-def test_two_people_take_turns_on_a_device(
-    people: tuple[Path, Person, Person],
-) -> None:
+def test_two_people_take_turns_on_a_device(people: tuple[Path, Person, Person]) -> None:
     box, anna, lars = people
     holder = anna.start(HOLDS, "cuda-7")
     assert holder.line() == "True None"
@@ -274,8 +270,7 @@ def test_whose_run_has_a_device_is_told_from_another_runs_folder(
     people: tuple[Path, Person, Person], is_open: bool
 ) -> None:
     _, anna, lars = people
-    runs = anna.home / "runs"
-    first = anna.python(MAKES, str(runs), "first")
+    runs, first = run_of(anna)
     runs.chmod(0o700)
     if is_open:
         for path in (runs, *runs.rglob("*")):
@@ -288,9 +283,7 @@ def test_whose_run_has_a_device_is_told_from_another_runs_folder(
         assert told == f"{anna.name}'s run {name} in {runs} (process {holder.pid})"
 
 
-def test_a_link_in_the_place_of_a_lock_is_not_followed(
-    people: tuple[Path, Person, Person],
-) -> None:
+def test_a_link_in_the_place_of_a_lock_is_not_followed(people: tuple[Path, Person, Person]) -> None:
     box, anna, lars = people
     lars.python("import sys; from trainer.device_lock import open_lock; open_lock('cpu')")
     (anna.home / "thesis").write_bytes(b"thesis")

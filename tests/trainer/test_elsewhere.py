@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,12 +25,21 @@ ENTRIES = ("import trainer", "import simclr_tui", "import trainer.run", "import 
 
 
 @pytest.fixture
-def without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Our own readers find no /proc; psutil, which stands for macOS's calls, still has its own."""
-    monkeypatch.setattr(elsewhere, "PROC", tmp_path / "no proc")
+def lose_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Lets our own readers find no /proc; psutil, which stands for macOS's calls, still has its own."""
+
+    def lose() -> None:
+        monkeypatch.setattr(elsewhere, "PROC", tmp_path / "no proc")
+        elsewhere.has_proc.cache_clear()
+
+    yield lose
     elsewhere.has_proc.cache_clear()
-    yield
-    elsewhere.has_proc.cache_clear()
+
+
+@pytest.fixture
+def without_proc(lose_proc: Callable[[], None]) -> None:
+    """The same from the beginning of a test."""
+    lose_proc()
 
 
 @pytest.fixture
@@ -70,26 +79,23 @@ def test_processes_and_their_states_are_those_of_proc(without_proc: None, child:
 
 
 def test_a_process_is_told_by_its_start_from_one_that_has_its_number_later(
-    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    child: "subprocess.Popen[bytes]", lose_proc: Callable[[], None]
 ) -> None:
     on_linux = process.start_ticks(child.pid), process.start_ticks(os.getpid())
     found = elsewhere.start_ticks(child.pid), elsewhere.start_ticks(os.getpid())
     assert None not in (*on_linux, *found)
     assert abs((on_linux[0] - on_linux[1]) - (found[0] - found[1])) <= 2  # type: ignore[operator]  # just asserted
-    monkeypatch.setattr(elsewhere, "PROC", tmp_path / "no proc")
-    elsewhere.has_proc.cache_clear()
+    lose_proc()
     who = process.identity(child.pid)
     assert process.is_alive(who)
     child.kill()
     while proc.state(child.pid) != "Z":
         time.sleep(0.01)
     assert not process.is_alive(who), "a zombie is no live process"
-    elsewhere.has_proc.cache_clear()
 
 
 def test_memory_is_that_of_proc_within_a_tenth(without_proc: None) -> None:
     found = process_bytes()
-    elsewhere.has_proc.cache_clear()
     lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Vm")]
     told = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
     for name in ("VmRSS", "VmSize"):
@@ -97,12 +103,10 @@ def test_memory_is_that_of_proc_within_a_tenth(without_proc: None) -> None:
     assert found["VmHWM"] >= found["VmRSS"]
 
 
-def test_the_machines_memory_is_that_of_proc_within_a_tenth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_machines_memory_is_that_of_proc_within_a_tenth(lose_proc: Callable[[], None]) -> None:
     free, total = elsewhere.memory_of_machine()
-    monkeypatch.setattr(elsewhere, "PROC", tmp_path / "no proc")
-    elsewhere.has_proc.cache_clear()
+    lose_proc()
     by_psutil = elsewhere.memory_of_machine()
-    elsewhere.has_proc.cache_clear()
     assert by_psutil[1] == total
     assert abs(by_psutil[0] - free) < 0.1 * total
 
