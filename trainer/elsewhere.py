@@ -1,6 +1,5 @@
 """What Linux tells in /proc and prctl(2), found out by psutil and the C library where there are none, as on macOS."""
 
-import ctypes
 import functools
 import os
 import re
@@ -28,6 +27,8 @@ def available_cores() -> int:
 
 def boot_id() -> str:
     """What tells this boot from others: the kernel's own id on macOS (sysctl(3)), else the time of it."""
+    import ctypes  # here: every command loads this module, and none needs this on Linux
+
     ask = getattr(ctypes.CDLL(None), "sysctlbyname", None)
     if ask is not None:
         found, length = ctypes.create_string_buffer(64), ctypes.c_size_t(64)

@@ -1,6 +1,5 @@
 """What the kernel tells of processes (proc_pid_stat(5), proc_pid_status(5)): stopped, related, listening."""
 
-import ctypes
 import signal
 
 from trainer import elsewhere
@@ -11,6 +10,8 @@ _PR_SET_PDEATHSIG = 1
 
 def die_with_parent(*, is_wanted: bool = True) -> None:
     """Have the kernel kill this process when the thread that began it ends (prctl(2)); or no longer."""
+    import ctypes  # here: every command loads this module, and none calls this
+
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is None:
         elsewhere.parent_watch().want(is_wanted)

@@ -63,12 +63,12 @@ class RunStore(StoreReader):
         """Add a run that has not started, make its folder and return its id. Commits durably."""
         run_id = new_run_id()
         make_folder(run_dir(self.runs_path, run_id))
-        now = time.time()
+        now, me = time.time(), made_by_me()
         with self._write(durable=True) as connection:
             connection.execute(
                 "INSERT INTO runs (id, name, kind, config, preset, created_at, source_run_id, lifecycle,"
                 " lifecycle_at, batch_size, owner, owner_uid) VALUES (?, ?, ?, ?, ?, ?, ?, 'created', ?, ?, ?, ?)",
-                (run_id, name, kind, config, preset, now, source_run_id, now, batch_size, *made_by_me().values()),
+                (run_id, name, kind, config, preset, now, source_run_id, now, batch_size, *me.values()),
             )
             _insert_event(connection, run_id, "info", "created", f"{kind} run made", None, now)
         return run_id
@@ -269,12 +269,11 @@ class RunStore(StoreReader):
     def request(self, run_id: str, command: str) -> int:
         """Ask a live run to pause, stop or save; the id of the command. Commits durably."""
         assert command in COMMANDS, command
-        now = time.time()
+        now, me = time.time(), made_by_me()
         with self._write(durable=True) as connection:
             cursor = connection.execute(
                 "INSERT INTO commands (run_id, command, at) VALUES (?, ?, ?)", (run_id, command, now)
             )
-            me = made_by_me()
             query = "SELECT 1 FROM runs WHERE id = ? AND owner_uid IS NOT NULL AND owner_uid != ?"
             if connection.execute(query, (run_id, me["owner_uid"])).fetchone() is not None:
                 _insert_event(connection, run_id, "info", "asked", f"{me['owner']} asked it to {command}", None, now)
