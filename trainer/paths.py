@@ -20,7 +20,7 @@ from pathlib import Path
 
 from trainer.errors import StoreError, UnknownRunError
 from trainer.quote import quoted
-from trainer.sharing import whose
+from trainer.sharing import make_folder, whose
 
 RUNS_DIR_VARIABLE = "SIMCLR_TUI_RUNS"
 CONFIG_VARIABLE = "XDG_CONFIG_HOME"
@@ -73,7 +73,7 @@ def make_runs_dir(path: Path) -> Path:
         StoreError: it cannot be created or written.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise StoreError(

@@ -177,6 +177,16 @@ def test_root_that_looks_and_writes_leaves_a_folder_that_its_owner_goes_on_in(
     reader.close()
 
 
+def test_a_runs_folder_that_is_made_follows_the_folder_that_it_lies_in(people: tuple[Path, Person, Person]) -> None:
+    box, anna, lars = people
+    ours = shared_folder(box) / "project" / "runs"
+    for person in (anna, lars):
+        person.python(MAKES, str(ours), person.name)
+    root(box).python(MAKES, str(anna.home / "runs"), "roots")
+    assert owner_of(anna.home / "runs") == anna.name
+    run_of(anna)
+
+
 def test_a_lock_that_root_makes_as_any_program_would_shuts_the_owner_out(people: tuple[Path, Person, Person]) -> None:
     """The negative control."""
     _, anna, _ = people
