@@ -11,15 +11,14 @@ from trainer.sharing import user_name
 from trainer.store.records import Run
 
 
-def is_anothers(run: Run, *, or_runner: bool = False, uid: int | None = None) -> bool:
-    """Whether a run is somebody else's; one of which nobody noted who made it is anybody's. Pure.
+def is_anothers(run: Run, *, or_runner: bool = False) -> bool:
+    """Whether a run is somebody else's than this process's user; one of which nobody noted who made it is anybody's.
 
     Args:
         run: the row.
         or_runner: whether it is also this user's who last started its trainer, as for ending that.
-        uid: of this user, by default that of this process.
     """
-    uid = os.geteuid() if uid is None else uid
+    uid = os.geteuid()
     return run.owner_uid not in (None, uid) and not (or_runner and run.runner_uid == uid)
 
 
