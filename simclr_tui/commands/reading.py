@@ -17,6 +17,7 @@ from simclr_tui.energy_words import energy_document, energy_lines
 from simclr_tui.format import HEALTH_SIGNS, UNKNOWN, clock, count, duration, moment, number, percent
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.objective import accuracy_chance, loss_chance
+from simclr_tui.price import Price
 from simclr_tui.run.changed_settings import changed_settings, recipe_name
 from simclr_tui.words import end_words, stall_words
 from trainer.errors import ExitCode
@@ -43,11 +44,11 @@ def show_run(options: argparse.Namespace, runs: Path) -> int:
         if options.json:
             say_json(_document(reader, run, state))
             return ExitCode.FINISHED
-        epochs = reader.epochs(run.id)
+        epochs, price = reader.epochs(run.id), read_price()
         say(f"{run.name} ({run.id}) is {state}")
         is_stopped = state == "stalled" and was_stopped(run, runs)
         _say_progress(RunRow(run, state, 0, is_stopped=is_stopped), epochs)
-        _say_energy(run, epochs)
+        _say_energy(run, epochs, price)
         _say_checkpoints(reader, run)
         _say_settings(run)
         _say_epoch(run, epochs)
@@ -125,8 +126,8 @@ def _say_progress(row: RunRow, epochs: list[dict[str, Any]]) -> None:
     section("progress", lines)
 
 
-def _say_energy(run: Run, epochs: list[dict[str, Any]]) -> None:
-    lines = energy_lines(run, epochs, read_price())
+def _say_energy(run: Run, epochs: list[dict[str, Any]], price: Price | None) -> None:
+    lines = energy_lines(run, epochs, price)
     if lines:
         section("energy", [f"{name:<14}{words}" for name, words in lines])
 

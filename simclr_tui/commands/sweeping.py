@@ -106,10 +106,10 @@ def _tell(options: argparse.Namespace, runs: Path, planned: Sequence[Planned], t
         made = [_run_json(options.preset, one, config, estimate) for one, config, estimate in pairs]
         say_json({"tag": tag or None, "runs": made})
         return ExitCode.FINISHED
+    now, price = time.time(), read_price()
     for number, (one, config) in enumerate(zip(planned, configs, strict=True), start=1):
         name = one.name or f"a run named after {options.preset or config.dataset}"
         say(f"{number:>2}  {name}" if tag else name)
-    now, price = time.time(), read_price()
     if tag:
         say(f"tag {tag}; {sweep_words(found, now, key=_MEASURES, price=price)}")
     else:

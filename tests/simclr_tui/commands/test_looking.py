@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simclr_tui.__main__ import main
+from simclr_tui.comfort.user_settings import settings_file
 from tests.simclr_tui.support import Holder
 from trainer.paths import log_file
 from trainer.store.runs import RunStore
@@ -89,3 +90,16 @@ def test_the_system_without_a_run_needs_no_store(tmp_path: Path, capsys: Capture
     assert main(["system", "--runs-dir", str(tmp_path / "none")]) == 0
     assert "memory" in capsys.readouterr().out
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("words", [("show", "resting"), ("launch", "--dry-run")])
+def test_a_wrong_price_is_told_before_anything_is_printed(
+    runs: Path, some_runs: dict[str, str], capsys: Captured, words: tuple[str, ...]
+) -> None:
+    file = settings_file()
+    file.parent.mkdir(parents=True)
+    file.write_text('price_per_kwh = "cheap"')
+    assert main([*words, "--runs-dir", str(runs)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"{file}: price_per_kwh: it has to be a number" in captured.err
