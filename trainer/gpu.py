@@ -118,7 +118,7 @@ class NvmlSampler:
         }
 
     def _add_up(self, figures: dict[str, Any]) -> None:
-        """Take energy by the card's counter, or by its power where it has none (before Volta, most MIG slices)."""
+        """Take energy by the card's counter, or by its power where it has none, as before Volta."""
         now = time.monotonic()
         if "energy_joules" in figures:
             self._counter.read(figures["energy_joules"], now)
