@@ -9,6 +9,7 @@ everybody else asks with F_GETLK and never takes it.
 import contextlib
 import fcntl
 import os
+import shlex
 import socket
 import struct
 import subprocess
@@ -91,7 +92,7 @@ def refuse_unwritable(runs: Path, run_id: str) -> None:
             who = "g" if whose(path) else "u"
             raise StoreError(
                 f"{path}{whose(path)} cannot be written by you, so neither can this run be by a trainer of yours; "
-                f"`chmod -R {who}+rwX {folder}` by its owner changes that"
+                f"`chmod -R {who}+rwX {shlex.quote(str(folder))}` by its owner changes that"
             )
 
 
