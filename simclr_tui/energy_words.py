@@ -28,7 +28,7 @@ def energy_lines(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | Non
     if run.step is None and run.energy_joules is None and run.cpu_energy_joules is None:
         return []
     found = {name: energy_of(run, rows, name) for name in ((CPU,) if is_on_cpu(run) else (CARD, CPU))}
-    lines = [(_NAMES[name], _words(one, run if name == CARD else None)) for name, one in found.items()]
+    lines = [(_NAMES[name], _words(one, rank_count(run) if name == CARD else 1)) for name, one in found.items()]
     bill = _bill(list(found.values()), price)
     return [*lines, ("electricity", bill)] if bill else lines
 
@@ -38,7 +38,7 @@ def is_on_cpu(run: Run) -> bool:
     return run.energy_joules is None and (run.device or "").startswith("CPU")
 
 
-def _words(found: Energy, card_of: Run | None) -> str:
+def _words(found: Energy, ranks: int) -> str:
     if found.so_far is None:
         return NOT_MEASURED
     is_over = found.at_end is not None and found.at_end <= found.so_far
@@ -46,16 +46,14 @@ def _words(found: Energy, card_of: Run | None) -> str:
     words += [f"{energy(found.epoch)} an epoch"] if found.epoch is not None else []
     words += [f"about {energy(found.at_end)} by its end"] if found.at_end is not None and not is_over else []
     words += ["estimated from its power"] if found.is_estimated else []
-    ranks = rank_count(card_of) if card_of is not None else 1
     words += [f"the first of {ranks} cards alone"] if ranks > 1 else []
     return ", ".join(words)
 
 
 def _bill(found: Sequence[Energy], price: Price | None) -> str:
-    known = [one for one in found if one.so_far is not None]
-    if price is None or not known:
+    so_far, at_end = _of_both(found)
+    if price is None or so_far is None:
         return ""
-    so_far, at_end = sum(one.so_far or 0.0 for one in known), bill_at_end(known)
     is_over = at_end is not None and at_end <= so_far
     words = [price.show(price.of(so_far)) + ("" if is_over else " so far")]
     if at_end is not None and not is_over:
@@ -63,20 +61,20 @@ def _bill(found: Sequence[Energy], price: Price | None) -> str:
     return ", ".join([*words, f"at {price.words}"])
 
 
-def bill_at_end(found: Sequence[Energy]) -> float | None:
-    """Joules of everything that is measured by the end of the run; None where any of that is not known."""
+def _of_both(found: Sequence[Energy]) -> tuple[float | None, float | None]:
+    """Joules of everything that is measured, so far and by the end of the run; None where any of that is not known."""
+    known = [one.so_far for one in found if one.so_far is not None]
     ends = [one.at_end for one in found if one.so_far is not None and one.at_end is not None]
-    return sum(ends) if ends and len(ends) == sum(one.so_far is not None for one in found) else None
+    return sum(known) if known else None, sum(ends) if ends and len(ends) == len(known) else None
 
 
 def energy_document(run: Run, rows: Sequence[Mapping[str, Any]], price: Price | None) -> dict[str, Any]:
     """The same for scripts, in joules; null is not measured, or not known yet."""
     found = {"card": energy_of(run, rows, CARD), "cpu": energy_of(run, rows, CPU)}
     document: dict[str, Any] = {name: asdict(one) for name, one in found.items()}
-    known = [one.so_far for one in found.values() if one.so_far is not None]
-    at_end = bill_at_end(list(found.values()))
+    so_far, at_end = _of_both(list(found.values()))
     document["price"] = None if price is None else {"per_kwh": price.per_kwh, "currency": price.currency}
-    document["cost"] = price.of(sum(known)) if price is not None and known else None
+    document["cost"] = price.of(so_far) if price is not None and so_far is not None else None
     document["cost_at_end"] = price.of(at_end) if price is not None and at_end is not None else None
     return document
 

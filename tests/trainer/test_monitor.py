@@ -68,15 +68,21 @@ class Using(CpuSampler):
         return Used(card_joules=2.0 * self.taken, cpu_joules=7.0 * self.taken)
 
 
+def with_a_run_of_a_version_before(runs: Path) -> tuple[RunStore, str]:
+    """A store and a run of which 500 J are told by samples alone."""
+    store = RunStore.open(runs)
+    run_id = make_run(store)
+    query = "INSERT INTO device_samples (run_id, source, at, energy_joules) VALUES (?, 'nvml', ?, ?)"
+    store.connection.executemany(query, [(run_id, 1.0, 100.0), (run_id, 2.0, 600.0)])
+    store.connection.commit()
+    return store, run_id
+
+
 def test_energy_that_could_not_be_written_comes_with_the_next_sample(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.05)
-    store = RunStore.open(runs)
-    run_id = make_run(store)
-    query = "INSERT INTO device_samples (run_id, source, at, energy_joules) VALUES (?, 'nvml', ?, ?)"
-    store.connection.executemany(query, [(run_id, 1.0, 100.0), (run_id, 2.0, 600.0)])  # of a version before
-    store.connection.commit()
+    store, run_id = with_a_run_of_a_version_before(runs)
     sampler = Using()
     refused = "CREATE TRIGGER refuse BEFORE INSERT ON device_samples BEGIN SELECT RAISE(FAIL, 'full'); END"
     with Monitor(runs, run_id, sampler):
@@ -101,10 +107,7 @@ def test_a_store_that_takes_no_sum_at_first_is_opened_again_and_not_beside_itsel
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.monitor.INTERVAL_SECONDS", 0.01)
-    store = RunStore.open(runs)
-    run_id = make_run(store)
-    query = "INSERT INTO device_samples (run_id, source, at, energy_joules) VALUES (?, 'nvml', ?, ?)"
-    store.connection.executemany(query, [(run_id, 1.0, 100.0), (run_id, 2.0, 600.0)])
+    store, run_id = with_a_run_of_a_version_before(runs)
     store.connection.execute("CREATE TRIGGER refuse BEFORE UPDATE ON runs BEGIN SELECT RAISE(FAIL, 'full'); END")
     store.connection.commit()
     opened: list[int] = []
