@@ -33,7 +33,7 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(runs: Path, monke
     store.close()
     away = store_file(runs).with_suffix(".away")
     store_file(runs).rename(away)
-    store_file(runs).mkdir()
+    store_file(runs).symlink_to(runs, target_is_directory=True)
     with pytest.raises(StoreError):
         RunStore.open(runs)
     samples: list[float] = []
@@ -45,8 +45,7 @@ def test_a_store_that_cannot_be_opened_at_first_is_tried_again(runs: Path, monke
 
     with Monitor(runs, run_id, Counting()):
         time.sleep(0.5)
-        store_file(runs).rmdir()
-        away.rename(store_file(runs))
+        away.replace(store_file(runs))  # in one step: in between the monitor would make a store
         wait_for(lambda: len(samples) > 1)
     reader = StoreReader.open(runs)
     assert (reader.run(run_id).alive_at or 0) > 0
