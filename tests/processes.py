@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,41 @@ def kill_all_of(runs: Path) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(found, timeout=10)
+
+
+_LEADERLESS = """
+import ctypes, sys, threading, time
+from pathlib import Path
+from trainer.process import RunLock
+lock = RunLock(Path(sys.argv[1]), sys.argv[2])
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("held", flush=True)
+sys.stdin.readline()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@contextlib.contextmanager
+def half_ended(runs: Path, run_id: str) -> Iterator[tuple["subprocess.Popen[str]", Callable[[], None]]]:
+    """A process that holds a run's lock, and what ends its first thread alone.
+
+    Every trainer with threads is so for a moment when it is killed: the kernel calls it a zombie, and it has its lock
+    until its last thread has given back its memory.
+    """
+    command = [sys.executable, "-c", _LEADERLESS, str(runs), run_id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+
+        def end_the_first_thread() -> None:
+            process.stdin.write("\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+
+        yield process, end_the_first_thread
+        process.kill()
 
 
 def finishes(prepare: Callable[[], Callable[[], object]], number: int, touches: Callable[[str, str], bool]) -> bool:

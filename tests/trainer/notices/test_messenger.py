@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.processes import half_ended
 from tests.trainer.notices.servers import hook
 from tests.trainer.test_store import make_run
 from trainer.addresses import Address, Notify
@@ -78,7 +79,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begun(store: RunStore, process: subprocess.Popen[bytes]) -> Errand:
     """A run that the process trains, and the errand of its messenger."""
-    run_id = make_run(store, "first")
+    return claimed(store, make_run(store, "first"), process)
+
+
+def claimed(store: RunStore, run_id: str, process: "subprocess.Popen[Any]") -> Errand:
+    """The errand of the messenger of a run that the process trains."""
     who = identity(process.pid)
     store.lifecycle(run_id, "started", "started", **who.columns())
     return Errand(runs=str(store.runs_path), run_id=run_id, pid=who.pid, start_ticks=who.start_ticks, pulse=-1, after=1)
@@ -287,14 +292,29 @@ def test_an_address_that_is_mended_meanwhile_is_the_one_that_is_told(
 def test_without_the_kernel_s_own_word_the_end_of_a_process_is_seen_all_the_same(
     store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(pid: int) -> int:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(os, "pidfd_open", _refuse)
     thread = in_background(begun(store, process), notify())
     process.kill()
     process.wait()
     thread.join(60)
+    assert taken.titles == ["first was interrupted"]
+
+
+@pytest.mark.parametrize("has_pidfd", [True, False])
+def test_a_trainer_that_is_still_dying_when_its_messenger_begins_is_told_of_and_not_taken_for_another(
+    store: RunStore, taken: Taken, monkeypatch: pytest.MonkeyPatch, has_pidfd: bool
+) -> None:
+    if not has_pidfd:
+        monkeypatch.setattr(os, "pidfd_open", _refuse)
+    run_id = make_run(store, "first")
+    with half_ended(store.runs_path, run_id) as (process, end_the_first_thread):
+        errand = claimed(store, run_id, process)
+        end_the_first_thread()
+        thread = in_background(errand, notify())
+        time.sleep(0.5)
+        assert not taken.got
+        process.kill()
+        thread.join(60)
     assert taken.titles == ["first was interrupted"]
 
 
@@ -303,6 +323,10 @@ def test_the_messenger_is_small_until_it_has_something_to_say() -> None:
     code = f"import sys, trainer.notices.messenger; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+def _refuse(pid: int) -> int:
+    raise OSError(errno.ENOSYS, "Function not implemented")
 
 
 def _is_told_of(store: RunStore, run_id: str, word: str) -> bool:
