@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from trainer.addresses import Notify, NotifyError, read_notify
+from trainer.addresses import Notify, read_notify
 from trainer.errors import TrainerError
 from trainer.notices import happenings
 from trainer.notices.happenings import Course, Happening, Look
@@ -65,7 +65,6 @@ class Errand:
     supervisor: int = 0
     """Process id of the trainer's supervisor, 0 where it has none."""
     supervisor_ticks: int = 0
-    patience_seconds: float = PATIENCE_SECONDS
 
     def to_json(self) -> str:
         """For the command line."""
@@ -85,7 +84,7 @@ class Messenger:
         self._errand = errand
         self._runs = Path(errand.runs)
         self._pulse = Pulse(errand.pulse) if errand.pulse >= 0 else None
-        self._course = Course(patience_seconds=errand.patience_seconds)
+        self._course = Course(patience_seconds=PATIENCE_SECONDS)
         self._last: Look | None = None
         self._post: Post | None = None
         self._notify = notify
@@ -214,13 +213,7 @@ def main(text: str) -> None:
     """Do an errand. Signals to a trainer's group are not for its messenger."""
     detach()
     signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
-    errand = Errand.from_json(text)
-    try:
-        is_wanted = bool(read_notify().to)
-    except NotifyError:  # of which the trainer has told
-        return
-    if is_wanted:
-        Messenger(errand, read_notify).work()
+    Messenger(Errand.from_json(text), read_notify).work()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainer.addresses import UNTOLD, read_notify, trouble
+from trainer.addresses import UNTOLD, lacking, read_notify
 from trainer.errors import TrainerError
 from trainer.job import Job
 from trainer.notices.messenger import Errand
@@ -31,9 +31,10 @@ class Notices:
 
     def begin(self, job: Job) -> None:
         """Start it where a person has set up addresses; say so where they can't be used."""
-        wrong = trouble()
         try:
-            if not wrong and read_notify().to:
+            notify = read_notify()
+            wrong = lacking(notify)
+            if notify.to and not wrong:
                 self._over = _start(_errand(job), job.control.pulse.descriptor)
         except (TrainerError, OSError) as error:
             wrong = str(error)

@@ -146,7 +146,7 @@ def test_what_nobody_wants_to_hear_of_is_not_told(
 
 
 def test_a_run_that_its_supervisor_starts_again_did_not_end(
-    store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
 ) -> None:
     errand = begun(store, process)
     me = identity()
@@ -167,19 +167,15 @@ def test_a_run_that_its_supervisor_starts_again_did_not_end(
     thread.join(60)
     assert taken.titles == ["first was started again"]
     assert taken.got[0].body.startswith("Since it hung; restarts left: 4.\n")
-    assert runs.exists()
 
 
 def test_a_run_that_stands_still_and_then_becomes_unwell_is_told_of_twice_and_its_limit_holds(
-    store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(messenger, "PATIENCE_SECONDS", 0.2)
     errand = begun(store, process)
-    patient = dataclasses.replace(
-        errand,
-        patience_seconds=0.2,
-    )
     store.update_run(errand.run_id, phase="waiting")
-    thread = in_background(patient, notify(per_hour=4))
+    thread = in_background(errand, notify(per_hour=4))
     _until(lambda: len(taken.got) == 1)
     for level, rule in (("warning", "collapse"), ("sick", "chance")):
         store.update_run(errand.run_id, health_level=level, health=f"it is {level}", health_rule=rule)
