@@ -45,7 +45,9 @@ SUPERVISOR_SECONDS = 180.0
 _LOOK_SECONDS = 0.5
 """Between two looks once the trainer is gone."""
 
-_EVENTS = 200
+_EVENTS, _ALL = 200, -1
+"""How many of a run's events are looked at, the newest: again and again, and once at the beginning."""
+
 _TAKEN_UP = LIVE_STATES | {"queued"}
 """States of a run whose trainer is gone and that has another one, or is about to."""
 
@@ -84,7 +86,7 @@ class Messenger:
         self._errand = errand
         self._runs = Path(errand.runs)
         self._pulse = Pulse(errand.pulse) if errand.pulse >= 0 else None
-        self._course = Course(patience_seconds=PATIENCE_SECONDS)
+        self._course = Course(patience_seconds=PATIENCE_SECONDS, after=errand.after)
         self._last: Look | None = None
         self._post: Post | None = None
         self._notify = notify
@@ -103,7 +105,7 @@ class Messenger:
 
     def _tell_of_before(self) -> None:
         """That the machine went down under the trainer before this one."""
-        look = self._look()
+        look = self._look(_ALL)
         booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         lost = happenings.lost_with_the_machine(look.events, self._errand.after, booted_at) if look else None
         if look is not None and lost is not None:
@@ -113,7 +115,7 @@ class Messenger:
         """Tell what has happened while the trainer lives; whether its end was recorded and told."""
         if self._post is not None:
             self._post.again()
-        look = self._look()
+        look = self._look(_EVENTS)
         if look is None:
             return False
         end = happenings.recorded_end(look, self._errand.after)
@@ -130,7 +132,7 @@ class Messenger:
         settled = time.monotonic() + SETTLE_SECONDS
         deadline = time.monotonic() + SUPERVISOR_SECONDS
         while True:
-            look = self._look()
+            look = self._look(_EVENTS)
             is_supervised = start_ticks(errand.supervisor) == errand.supervisor_ticks if errand.supervisor else False
             must_wait = is_supervised and time.monotonic() < deadline
             is_settled = time.monotonic() > settled
@@ -152,14 +154,14 @@ class Messenger:
 
     def _tell_without_store(self) -> None:
         if self._last is not None:
-            self._tell(happenings.lost_with_its_store(self._last), self._last)
+            self._tell(happenings.lost_with_its_store(self._last, self._errand.after), self._last)
 
-    def _look(self) -> Look | None:
-        """The run as the store has it, None where that can't be read at this moment."""
+    def _look(self, limit: int) -> Look | None:
+        """The run with so many of its newest events, None where the store can't be read at this moment."""
         try:
             with contextlib.closing(StoreReader.open(self._runs)) as reader:
                 run = reader.run(self._errand.run_id)
-                events = reader.events(run_id=run.id, limit=_EVENTS)
+                events = reader.events(run_id=run.id, limit=limit)
             state = run_state(run, self._runs)
         except (TrainerError, OSError, sqlite3.Error):
             return None

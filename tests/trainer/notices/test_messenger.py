@@ -255,9 +255,12 @@ def test_another_trainer_that_has_the_run_is_no_end(
 
 
 def test_a_machine_that_went_down_is_told_by_the_messenger_of_the_next_trainer(
-    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(messenger, "_EVENTS", 5)
     errand = begun(store, process)
+    for number in range(6):
+        store.event(errand.run_id, "health", f"{number}")
     store.connection.execute("UPDATE events SET at = 1")  # long before this machine was started
     after = store.events(run_id=errand.run_id)[-1].id
     store.lifecycle(errand.run_id, "resumed", "resumed", **identity(process.pid).columns())
@@ -294,6 +297,29 @@ def test_without_the_kernel_s_own_word_the_end_of_a_process_is_seen_all_the_same
     process.wait()
     thread.join(60)
     assert taken.titles == ["first was interrupted"]
+
+
+def test_an_end_after_more_events_than_are_read_is_another_one_than_that_before_its_trainer(
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger, "_EVENTS", 5)
+    errand = begun(store, process)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        who = identity(other.pid)
+        thread = in_background(errand, notify())
+        process.kill()
+        process.wait()
+        thread.join(60)
+        after = store.events(run_id=errand.run_id)[-1].id
+        store.lifecycle(errand.run_id, "resumed", "resumed", **who.columns())
+        for number in range(6):
+            store.event(errand.run_id, "health", f"{number}")
+        its_own = dataclasses.replace(errand, after=after, pid=who.pid, start_ticks=who.start_ticks)
+        thread = in_background(its_own, notify())
+        other.kill()
+        other.wait()
+        thread.join(60)
+    assert taken.titles == ["first was interrupted"] * 2
 
 
 @pytest.mark.parametrize("has_pidfd", [True, False])
