@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run = reader.find(options.run)
             if run.kind not in COMPARED_KINDS:
                 raise UsageError(f"{run.name} is of kind {run.kind}, which has no curves; name a run that trains")
-            check_installed(options.to)
+            check_installed(options.to, option="--to")
             if options.beside_trainer:
                 return _beside_trainer(reader, run, options.to)
             return _by_hand(reader, run, options.to, follow=options.follow)
