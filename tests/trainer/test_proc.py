@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from trainer.proc import catches, descendants, is_stopped, session, state
+from trainer.proc import catches, command_line, descendants, is_stopped, session, state
 from trainer.process import start_ticks
 
 
@@ -30,6 +30,15 @@ def test_a_stopped_process_is_told_from_one_that_runs_and_one_that_is_gone() -> 
     child.wait()
     assert state(child.pid) is None
     assert not is_stopped(child.pid)
+
+
+def test_a_process_is_told_by_the_words_that_it_was_started_with() -> None:
+    words = [sys.executable, "-c", "import time; time.sleep(60)", "a word", "", "größer"]
+    child = subprocess.Popen(words)
+    wait_for(lambda: command_line(child.pid) == words)
+    child.kill()
+    child.wait()
+    assert command_line(child.pid) == []
 
 
 def test_descendants_are_children_and_theirs_with_what_they_are_known_by() -> None:
