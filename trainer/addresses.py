@@ -109,7 +109,7 @@ def read_notify(environment: Mapping[str, str] = os.environ) -> Notify:
         return Notify(to=_named(said.split()), source=f"${NOTIFY_VARIABLE}")
     try:
         file = notify_file()
-    except RuntimeError:  # a user without a home, as some containers have
+    except UsageError:  # a user without a home, as some containers have
         return Notify()
     return _from_file(file, must_exist=False)
 
