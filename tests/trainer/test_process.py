@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import half_ended
+from tests.processes import end_first_thread, trainer_of
 from trainer.errors import BusyError, StoreError
 from trainer.paths import log_file, run_dir
 from trainer.process import (
@@ -123,9 +123,9 @@ def test_a_zombie_is_not_alive() -> None:
 
 @pytest.mark.usefixtures("run_folder")
 def test_a_process_is_alive_until_its_last_thread_has_ended_and_with_it_its_lock(runs: Path) -> None:
-    with half_ended(runs, RUN) as (process, end_the_first_thread):
+    with trainer_of(runs, RUN) as process:
         ticks = start_ticks(process.pid)
-        end_the_first_thread()
+        end_first_thread(process)
         assert lock_holder(runs, RUN) == process.pid
         assert start_ticks(process.pid) == ticks is not None
         process.kill()

@@ -2,15 +2,14 @@
 
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.processes import trainer_of, until
 from tests.trainer.mirror.living import mirrored_run
 from tests.trainer.mirror.reading import expected, held
-from tests.trainer.mirror.test_follow import trainer_of
 from trainer.evaluate_config import EvaluateConfig
 from trainer.mirror import beside, names
 from trainer.mirror.beside import Mirrors
@@ -21,13 +20,6 @@ from trainer.start import new_evaluate_run
 from trainer.store import RunStore
 
 WAIT_SECONDS = 30
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_an_evaluation_hands_on_what_it_found_of_a_run_that_has_ended(store: RunStore, runs: Path) -> None:

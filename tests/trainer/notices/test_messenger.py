@@ -11,14 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import half_ended
+from tests.processes import end_first_thread, trainer_of, until
 from tests.trainer.notices.servers import hook
 from tests.trainer.test_store import make_run
 from trainer.addresses import Address, Notify
@@ -176,10 +176,10 @@ def test_a_run_that_stands_still_and_then_becomes_unwell_is_told_of_twice_and_it
     errand = begun(store, process)
     store.update_run(errand.run_id, phase="waiting")
     thread = in_background(errand, notify(per_hour=4))
-    _until(lambda: len(taken.got) == 1)
+    until(lambda: len(taken.got) == 1)
     for level, rule in (("warning", "collapse"), ("sick", "chance")):
         store.update_run(errand.run_id, health_level=level, health=f"it is {level}", health_rule=rule)
-        _until(partial(_is_told_of, store, errand.run_id, rule))
+        until(partial(_is_told_of, store, errand.run_id, rule))
     process.kill()
     process.wait()
     thread.join(60)
@@ -241,16 +241,11 @@ def test_another_trainer_that_has_the_run_is_no_end(
     store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
 ) -> None:
     errand = begun(store, process)
-    code = "import sys, time; from pathlib import Path; from trainer.process import RunLock; "
-    code += f"lock = RunLock(Path({str(runs)!r}), {errand.run_id!r}); print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with trainer_of(runs, errand.run_id):
         thread = in_background(errand, notify())
         process.kill()
         process.wait()
         thread.join(60)
-        other.kill()
     assert (taken.titles, notices(store, errand.run_id)) == ([], [])
 
 
@@ -265,7 +260,7 @@ def test_a_machine_that_went_down_is_told_by_the_messenger_of_the_next_trainer(
     after = store.events(run_id=errand.run_id)[-1].id
     store.lifecycle(errand.run_id, "resumed", "resumed", **identity(process.pid).columns())
     threads = [in_background(dataclasses.replace(errand, after=after), notify()) for _ in range(2)]
-    _until(lambda: bool(taken.got))
+    until(lambda: bool(taken.got))
     process.kill()
     process.wait()
     for thread in threads:
@@ -329,9 +324,9 @@ def test_a_trainer_that_is_still_dying_when_its_messenger_begins_is_told_of_and_
     if not has_pidfd:
         monkeypatch.setattr(os, "pidfd_open", _refuse)
     run_id = make_run(store, "first")
-    with half_ended(store.runs_path, run_id) as (process, end_the_first_thread):
+    with trainer_of(store.runs_path, run_id) as process:
         errand = claimed(store, run_id, process)
-        end_the_first_thread()
+        end_first_thread(process)
         thread = in_background(errand, notify())
         time.sleep(0.5)
         assert not taken.got
@@ -353,10 +348,3 @@ def _refuse(pid: int) -> int:
 
 def _is_told_of(store: RunStore, run_id: str, word: str) -> bool:
     return any(word in message for message in notices(store, run_id))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
