@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,49 @@ def kill_all_of(runs: Path) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         psutil.wait_procs(found, timeout=10)
+
+
+_TRAINER = """
+import ctypes, sys, threading, time
+from pathlib import Path
+from trainer.process import RunLock
+lock = RunLock(Path(sys.argv[1]), sys.argv[2])
+threading.Thread(target=time.sleep, args=(600,)).start()
+print("held", flush=True)
+sys.stdin.readline()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@contextlib.contextmanager
+def trainer_of(runs: Path, run_id: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that holds a run's lock, as its trainer would; it is killed at the end of the block."""
+    command = [sys.executable, "-c", _TRAINER, str(runs), run_id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def end_first_thread(process: "subprocess.Popen[str]") -> None:
+    """End the first thread of such a process alone.
+
+    Every trainer with threads is so for a moment when it is killed: the kernel calls it a zombie, and it has its lock
+    until its last thread has given back its memory.
+    """
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def until(condition: Callable[[], object], *, seconds: float = 90.0, every: float = 0.01) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(every)
 
 
 def finishes(prepare: Callable[[], Callable[[], object]], number: int, touches: Callable[[str, str], bool]) -> bool:

@@ -109,7 +109,7 @@ def read_notify(environment: Mapping[str, str] = os.environ) -> Notify:
         return Notify(to=_named(said.split()), source=f"${NOTIFY_VARIABLE}")
     try:
         file = notify_file()
-    except RuntimeError:  # a user without a home, as some containers have
+    except UsageError:  # a user without a home, as some containers have
         return Notify()
     return _from_file(file, must_exist=False)
 
@@ -117,9 +117,13 @@ def read_notify(environment: Mapping[str, str] = os.environ) -> Notify:
 def trouble() -> str:
     """Why nobody will be told anything although a person has set that up, with the remedy; "" where all is well."""
     try:
-        notify = read_notify()
+        return lacking(read_notify())
     except NotifyError as error:
         return str(error)
+
+
+def lacking(notify: Notify) -> str:
+    """What is missing on this machine to send to the addresses, with the remedy; "" where nothing is."""
     if notify.to and importlib.util.find_spec("apprise") is None:
         return f"{notify.source}: its addresses need a package more; `pip install 'simclr-tui[notify]'`"
     return ""

@@ -22,6 +22,7 @@ from trainer import elsewhere
 from trainer.errors import BusyError, TrainerError
 from trainer.paths import is_run_id
 from trainer.people import is_anothers, named_with_owner
+from trainer.proc import command_line
 from trainer.process import locked_by
 from trainer.store.queue import run_of_process
 from trainer.store.reader import StoreReader
@@ -227,11 +228,11 @@ def who(store: StoreReader, process: int) -> tuple[str, Run | None]:
 
 def _run_elsewhere(process: int) -> str:
     """The run of another runs folder that a process trains, by its command line; empty where that is not told."""
+    words = command_line(process)
     try:
-        words = Path(f"/proc/{process}/cmdline").read_text(errors="replace").split("\0")
         run_id = words[words.index("--run") + 1]
         runs = Path(words[words.index("--runs-dir") + 1])
-    except (OSError, ValueError, IndexError):
+    except (ValueError, IndexError):
         return ""
     if not is_run_id(run_id) or not runs.is_absolute() or not str(runs).isprintable():
         return ""

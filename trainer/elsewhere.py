@@ -60,6 +60,16 @@ def state(pid: int) -> str | None:
         return None
 
 
+def command_line(pid: int) -> list[str]:
+    """The words that a process was started with, none where they are not told."""
+    import psutil
+
+    try:
+        return list(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return []
+
+
 def descendants(pid: int) -> dict[int, int]:
     """The children of a process, and theirs, each with its `start_ticks`."""
     import psutil

@@ -18,7 +18,7 @@ import re
 import secrets
 from pathlib import Path
 
-from trainer.errors import StoreError, UnknownRunError
+from trainer.errors import StoreError, UnknownRunError, UsageError
 from trainer.quote import quoted
 from trainer.sharing import make_folder, whose
 
@@ -62,8 +62,15 @@ def runs_dir(option: str | None = None) -> Path:
 
 
 def config_dir() -> Path:
-    """The folder of a person's own settings (XDG Base Directory Specification). Creates nothing."""
-    return Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".config") / "simclr-tui"
+    """The folder of a person's own settings (XDG Base Directory Specification). Creates nothing.
+
+    Raises:
+        UsageError: the user has no home, as in some containers.
+    """
+    try:
+        return Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".config") / "simclr-tui"
+    except RuntimeError as error:
+        raise UsageError(f"{CONFIG_VARIABLE}: this user has no home folder; set it to a folder for settings") from error
 
 
 def make_runs_dir(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """What the kernel tells of processes (proc_pid_stat(5), proc_pid_status(5)): stopped, related, listening."""
 
+import os
 import signal
 
 from trainer import elsewhere
@@ -30,6 +31,17 @@ def state(pid: int) -> str | None:
 def is_stopped(pid: int) -> bool:
     """Whether a process was stopped (SIGSTOP, Ctrl-Z) or is held by a debugger, so that it can't get on."""
     return state(pid) in ("T", "t")
+
+
+def command_line(pid: int) -> list[str]:
+    """The words that a process was started with; none where there is no such process or it is not told."""
+    if not elsewhere.has_proc():
+        return elsewhere.command_line(pid)
+    try:
+        said = (elsewhere.PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return []
+    return os.fsdecode(said).removesuffix("\0").split("\0") if said else []
 
 
 def session(pid: int) -> int | None:

@@ -61,12 +61,17 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """Clock ticks from boot to the start of a live process, or None where there is none (or only its zombie)."""
+    """Clock ticks from boot to the start of a live process, or None where there is none (or only its zombie).
+
+    A process lives until its last thread has ended, and its locks with it. Its first thread may be a zombie before that
+    (proc_pid_stat(5), state and num_threads): of a trainer that is killed, while its memory is given back.
+    """
     try:
         after_name = (elsewhere.PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None if elsewhere.has_proc() else elsewhere.start_ticks(pid)
-    return None if after_name[0] in "ZX" else int(after_name[19])
+    is_gone = after_name[0] == "X" or (after_name[0] == "Z" and int(after_name[17]) <= 1)
+    return None if is_gone else int(after_name[19])
 
 
 def identity(pid: int | None = None) -> Identity:

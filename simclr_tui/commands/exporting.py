@@ -1,10 +1,10 @@
 """`export`: a run written for other programs."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
+from simclr_tui.commands.becoming import become
 from simclr_tui.commands.output import open_reader, say, say_json
 from simclr_tui.format import count, size
 from trainer.errors import ExitCode, UsageError
@@ -63,9 +63,7 @@ def _encoder(run: Run, runs: Path, out: Path, options: argparse.Namespace) -> in
     words = [sys.executable, "-m", "trainer.export", "--runs-dir", str(runs), "--run", run.id, "--out", str(out)]
     words += [f"--{name}={value}" for name in ("step", "fc") if (value := getattr(options, name)) is not None]
     words += [f"--{name}" for name in ("force", "json") if getattr(options, name)]
-    sys.stdout.flush()
-    os.execv(words[0], words)
-    return ExitCode.FINISHED
+    return become(words)
 
 
 def _write(reader: StoreReader, run: Run, out: Path, options: argparse.Namespace) -> dict[str, int]:

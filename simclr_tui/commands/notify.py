@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from simclr_tui.commands.output import columns, say, say_json
-from trainer.addresses import TEMPLATE, Notify, notify_file, read_notify, trouble
+from trainer.addresses import TEMPLATE, Notify, lacking, notify_file, read_notify
 from trainer.errors import ExitCode, TrainerError, UsageError
 
 
@@ -20,7 +20,7 @@ def notify(options: argparse.Namespace, _runs: Path) -> int:
     found = read_notify()
     if options.test:
         return _test(found, as_json=options.json)
-    wrong = trouble()
+    wrong = lacking(found)
     if options.json:
         to = {address.name: address.service for address in found.to}
         say_json({"from": found.source, "to": to, "on": found.on, "per_hour": found.per_hour, "trouble": wrong})
@@ -48,7 +48,7 @@ def _how(found: Notify, file: Path) -> str:
 def _test(found: Notify, *, as_json: bool) -> int:
     if not found.to:
         raise UsageError(f"notify --test: no address is set up; {_how(found, notify_file())}")
-    wrong = trouble()
+    wrong = lacking(found)
     if wrong:
         raise TrainerError(f"notify --test: {wrong}")
     from trainer.notices.delivery import Message, deliver

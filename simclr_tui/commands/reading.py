@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import os
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from simclr_tui.comfort.user_settings import read_price
 from simclr_tui.commands.anatomy import show_epoch
+from simclr_tui.commands.becoming import become
 from simclr_tui.commands.evaluations import say_evaluations
 from simclr_tui.commands.output import open_reader, run_json, say, say_json, section
 from simclr_tui.commands.ranks import read_ranks, say_ranks
@@ -75,9 +75,7 @@ def _replay(options: argparse.Namespace, runs: Path) -> int:
         run = reader.find(options.run)
     words = [sys.executable, "-m", "trainer.replay", "--runs-dir", str(runs), "--run", run.id]
     words += [f"--step={options.replay}", *(["--json"] if options.json else [])]
-    sys.stdout.flush()
-    os.execv(words[0], words)
-    return ExitCode.FINISHED
+    return become(words)
 
 
 def _document(reader: StoreReader, run: Run, state: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """`demo`, `launch`, `resume` and `evaluate`: the verbs that start a trainer."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simclr_tui.commands.becoming import become
 from simclr_tui.commands.output import say, say_json
 from simclr_tui.commands.slurm_options import asked_job
 from simclr_tui.verbs import refusal
@@ -44,11 +44,9 @@ def demo(options: argparse.Namespace, runs: Path) -> int:
         code = dashboard(runs, select=run_id)
         child.poll()
         return code
-    sys.stdout.flush()
     words = demo_command(runs, options.name, config, list(settings))
     words += ["--mirror", ",".join(loggers)] if loggers else []
-    os.execv(words[0], words)
-    return ExitCode.FINISHED
+    return become(words)
 
 
 def demo_command(runs: Path, name: str, config: PretrainConfig, settings: Sequence[str]) -> list[str]:

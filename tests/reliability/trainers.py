@@ -6,13 +6,14 @@ import random
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 from torch import Tensor
 
+from tests.processes import until as until
 from tests.reliability import hanging, losing, measuring, telling
 from trainer import checkpoint
 from trainer.config import PretrainConfig
@@ -202,14 +203,6 @@ def newest_run(runs: Path) -> str:
         return reader.runs()[0].id
     finally:
         reader.close()
-
-
-def until(condition: Callable[[], bool], *, seconds: float = WAIT_SECONDS, every: float = 0.01) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(every)
 
 
 def steps(runs: Path, run_id: str) -> list[tuple[Any, ...]]:

@@ -74,7 +74,9 @@ def test_processes_and_their_states_are_those_of_proc(without_proc: None, child:
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGCONT)
     assert not proc.catches(child.pid, signal.SIGTERM), "not known, so nothing is sent"
+    assert proc.command_line(child.pid)[1:2] == ["-c"]
     assert proc.state(2**22 + 1) is None
+    assert proc.command_line(2**22 + 1) == []
     assert proc.descendants(2**22 + 1) == {}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import end_first_thread, trainer_of
 from trainer.errors import BusyError, StoreError
 from trainer.paths import log_file, run_dir
 from trainer.process import (
@@ -118,6 +119,19 @@ def test_a_zombie_is_not_alive() -> None:
     assert Path(f"/proc/{child.pid}").exists()
     assert start_ticks(child.pid) is None
     child.wait()
+
+
+@pytest.mark.usefixtures("run_folder")
+def test_a_process_is_alive_until_its_last_thread_has_ended_and_with_it_its_lock(runs: Path) -> None:
+    with trainer_of(runs, RUN) as process:
+        ticks = start_ticks(process.pid)
+        end_first_thread(process)
+        assert lock_holder(runs, RUN) == process.pid
+        assert start_ticks(process.pid) == ticks is not None
+        process.kill()
+        while start_ticks(process.pid) is not None:
+            pass
+        assert lock_holder(runs, RUN) is None
 
 
 def test_start_ticks_survive_a_name_with_spaces_and_brackets(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trainer.test_proc import wait_for
+from tests.processes import until
 from tests.trainer.test_process import holder as hold
 from trainer.process import identity
 from trainer.pulse import PHASES
@@ -141,9 +141,9 @@ def test_a_stopped_process_is_stalled_at_once_and_runs_again_never_interrupted(s
     with hold(runs) as process:
         assert run_state(row, runs, now=now) == "running"
         process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: run_state(row, runs, now=now) == "stalled")
+        until(lambda: run_state(row, runs, now=now) == "stalled")
         process.send_signal(signal.SIGCONT)
-        wait_for(lambda: run_state(row, runs, now=now) == "running")
+        until(lambda: run_state(row, runs, now=now) == "running")
     store.lifecycle(RUN, "paused", "paused")
     assert run_state(store.run(RUN), runs) == "paused"
 

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -26,6 +25,10 @@ GRACE_SECONDS = 20.0
 """A mirror that a trainer started, and that is asked to end, gives the trainer so long to end first: batch systems send
 SIGTERM to all processes of a job at once, and what the trainer writes then should get out too."""
 
+_EARLIER_SECONDS = 400.0
+"""That the mirror of an earlier trainer is waited for once the run has ended: its logger may take its time for the end,
+and it tries three times."""
+
 _NICE = 10
 _BUSY_SECONDS = 5.0
 _CODES = {signal.SIGINT: ExitCode.SIGINT, signal.SIGTERM: ExitCode.SIGTERM}
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run = reader.find(options.run)
             if run.kind not in COMPARED_KINDS:
                 raise UsageError(f"{run.name} is of kind {run.kind}, which has no curves; name a run that trains")
-            check_installed(options.to)
+            check_installed(options.to, option="--to")
             if options.beside_trainer:
                 return _beside_trainer(reader, run, options.to)
             return _by_hand(reader, run, options.to, follow=options.follow)
@@ -95,15 +98,16 @@ def _beside_trainer(reader: StoreReader, run: Run, name: str) -> int:
         _record(runs, run.id, level, sentence)
 
     mirror = Mirror(reader, run.id, name, tell=tell, asked=asked, is_logged=True)
+    looks = 0
     with ExitStack() as held:
         while True:
             try:
                 held.enter_context(only_mirror(runs, run.id, name))
                 break
-            except BusyError:  # the one of the trainer before, which still hands on what that one wrote
-                if asked.end.is_set() or not mirror.is_live():
+            except BusyError:  # the one of the trainer before, which may have read for the last time
+                looks = 0 if mirror.is_live() else looks + 1
+                if asked.end.wait(POLL_SECONDS) or looks * POLL_SECONDS > _EARLIER_SECONDS:
                     return ExitCode.FINISHED
-                time.sleep(POLL_SECONDS)
         return mirror.run(until_end=True)
 
 

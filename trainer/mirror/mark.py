@@ -1,17 +1,16 @@
 """How far a mirror got: a small file beside the run, written after what it tells of has been handed over."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trainer.durable import read_plain_file, write_durably
-from trainer.errors import BusyError, StoreError
+from trainer.errors import StoreError
+from trainer.exclusive import only_one
 from trainer.paths import mirrors_dir
-from trainer.sharing import make_folder, open_lock
+from trainer.sharing import make_folder
 
 Reached = dict[str, tuple[Any, ...]]
 """The key of the last row of each table that was handed on."""
@@ -60,25 +59,16 @@ def write_mark(path: Path, mark: Mark) -> None:
     write_durably(path, json.dumps(content).encode())
 
 
-@contextmanager
-def only_mirror(runs: Path, run_id: str, name: str) -> Iterator[None]:
+def only_mirror(runs: Path, run_id: str, name: str) -> AbstractContextManager[None]:
     """Be the only mirror of a run to a logger, since two would write everything twice.
 
     Raises:
-        BusyError: another one is at work.
-        StoreError: the run's folder can't be written.
+        StoreError: the run's folder can't be written; and as `only_one` does.
     """
     folder = mirrors_dir(runs, run_id)
     try:
         make_folder(folder, exist_ok=True)
-        file = open_lock(folder / f"{name}.lock")
     except OSError as error:
         raise StoreError(f"{folder} cannot be written ({error.strerror}); check its permissions") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(
-                f"a mirror of run {run_id} to {name} is at work already; it ends by itself once the run has ended"
-            ) from error
-        yield
+    told = f"a mirror of run {run_id} to {name} is at work already; it ends by itself once the run has ended"
+    return only_one(folder / f"{name}.lock", told=told)

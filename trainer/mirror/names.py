@@ -75,14 +75,16 @@ def chosen(options: argparse.Namespace) -> tuple[str, ...] | None:
 
 def is_installed(name: str) -> bool:
     """Whether the package of a logger can be imported. Imports nothing of it."""
-    return find_spec(LOGGERS[name].package) is not None
+    found = find_spec(LOGGERS[name].package)
+    # Below the folder that Python was started in a client may have left its files in a folder of its own name.
+    return found is not None and found.origin is not None
 
 
-def check_installed(name: str) -> None:
-    """See that the package of a logger is there.
+def check_installed(name: str, *, option: str = "--mirror") -> None:
+    """See that the package of a logger is there, which an option asks for.
 
     Raises:
         UsageError: it is not.
     """
     if not is_installed(name):
-        raise UsageError(f"--mirror: {name} needs `pip install 'simclr-tui[{name}]'`; or leave it out")
+        raise UsageError(f"{option}: {name} needs `pip install 'simclr-tui[{name}]'`; or leave it out")

@@ -32,7 +32,8 @@ class MlflowSink(Sink):
         """Nothing is open yet."""
         self._client: Any = None
         self._run_id = ""
-        self._held: dict[str, set[tuple[int, int]]] = {}
+        self._held: dict[str, set[tuple[int | None, int | None]]] = {}
+        """Steps and milliseconds of the values that are there, by metric: both, and either alone."""
 
     def open(self, about: About, mark: Mark) -> Reached:
         """Find the run by its tag, or make it.
@@ -75,13 +76,10 @@ class MlflowSink(Sink):
         if first is None:
             return True
         if first not in self._held:
-            found = self._client.get_metric_history(self._run_id, _plain(first))
-            self._held[first] = {(metric.step, metric.timestamp) for metric in found}
-            self._held[first] |= {(metric.step, -1) for metric in found}
-        held = self._held[first]
-        if point.table in SAMPLED:
-            return any(at == _milliseconds(point) for _, at in held)
-        return (point.step, _milliseconds(point) if point.table in _TIMED else -1) in held
+            found = [(one.step, one.timestamp) for one in self._client.get_metric_history(self._run_id, _plain(first))]
+            self._held[first] = {key for step, at in found for key in ((step, at), (step, None), (None, at))}
+        step = None if point.table in SAMPLED else point.step
+        return (step, _milliseconds(point) if point.table in _TIMED else None) in self._held[first]
 
     def write(self, points: Sequence[Point]) -> None:
         """Batches as large as MLflow takes them; no point is in two of them."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.durable import sync
+from trainer.durable import flush, sync
 from trainer.export.event_writer import EventWriter
 from trainer.mirror.mark import Mark, Reached
 from trainer.mirror.points import Point
@@ -73,7 +73,7 @@ class TensorBoardSink(Sink):
         if self._is_empty and mark.own:
             return
         self.flush()
-        os.fsync(self._file.fileno())
+        flush(self._file.fileno())
         mark.own = {"file": self._path.name, "bytes": self._file.tell(), "last_step": self._last_step}
         self._is_marked = True
 

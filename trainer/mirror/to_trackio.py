@@ -93,9 +93,8 @@ class TrackioSink(Sink):
         """Note the name, which stays in Trackio when the run is renamed here."""
         mark.own = {"name": self._run.name}
 
-    def close(self, state: str) -> None:
-        """End the run, and say how it ended in its configuration."""
-        self._run.config["state"] = state
+    def close(self, _state: str) -> None:
+        """End the run. Trackio has no place for how it ended."""
         self._run.finish()
 
 

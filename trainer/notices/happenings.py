@@ -68,9 +68,11 @@ class Happening:
 class Course:
     """The course of a run while its trainer lives."""
 
-    def __init__(self, *, patience_seconds: float) -> None:
-        """Args: how long it may stand still before that is told; most pauses for breath are over by then."""
+    def __init__(self, *, patience_seconds: float, after: int = 0) -> None:
+        """Args: how long it may stand still before that is told, as most pauses for breath are over by then; id of the
+        newest event before this trainer."""
         self._patience_seconds = patience_seconds
+        self._after = after
         self._still_since: float | None = None
         self._still = ""
         self._is_told = False
@@ -90,7 +92,7 @@ class Course:
         if not still or self._is_told or look.at - since < self._patience_seconds:
             return None
         self._is_told = True
-        after = begun_by(look.events)
+        after = begun_by(look.events, self._after)
         if still == "stalled":
             return Happening(kind="warning", label=STILL, what="makes no progress", after=after, seconds=AGAIN_SECONDS)
         return Happening(kind="warning", label=WAITS, what="waits", after=after, seconds=AGAIN_SECONDS)
@@ -112,9 +114,9 @@ def is_brief(happening: Happening, look: Look) -> bool:
     return happening.kind == "finished" and look.run.kind not in TRAINED_KINDS and lasted < BRIEF_SECONDS
 
 
-def begun_by(events: Sequence[Event]) -> int:
-    """Id of the event by which the run's latest trainer began, 0 where it is not known."""
-    return max((event.id for event in events if event.kind in BEGINNINGS), default=0)
+def begun_by(events: Sequence[Event], after: int) -> int:
+    """Id of the event by which the run's latest trainer began; `after` where so much happened that it is not there."""
+    return max((event.id for event in events if event.kind in BEGINNINGS), default=after)
 
 
 def recorded_end(look: Look, after: int) -> Happening | None:
@@ -127,7 +129,8 @@ def recorded_end(look: Look, after: int) -> Happening | None:
     ends = [event for event in look.events if event.kind == look.run.lifecycle and event.id > after]
     if look.run.lifecycle not in ENDS or not ends:
         return None
-    return _end(look.run.lifecycle, ends[-1].message, _begun_before(look.events, ends[-1].id))
+    begun = begun_by([event for event in look.events if event.id < ends[-1].id], after)
+    return _end(look.run.lifecycle, ends[-1].message, begun)
 
 
 def end_of_lost(look: Look, after: int) -> Happening | None:
@@ -141,12 +144,12 @@ def end_of_lost(look: Look, after: int) -> Happening | None:
     if recorded is not None or look.state != "interrupted":
         return recorded
     why = "its process is gone and left no word: it was killed, or memory ran out"
-    return _lost(begun_by(look.events), why)
+    return _lost(begun_by(look.events, after), why)
 
 
-def lost_with_its_store(look: Look) -> Happening:
+def lost_with_its_store(look: Look, after: int) -> Happening:
     """The end of a run whose trainer is gone and whose store can't be read; `look` is the last one that there was."""
-    return _lost(begun_by(look.events), "its process is gone, and the store of its runs folder can't be read")
+    return _lost(begun_by(look.events, after), "its process is gone, and the store of its runs folder can't be read")
 
 
 def lost_with_the_machine(events: Sequence[Event], after: int, booted_at: float) -> Happening | None:
@@ -181,10 +184,6 @@ def started_again(look: Look, after: int) -> Happening | None:
         return None
     why = found[-1].message.removeprefix(STARTED_AGAIN).lstrip(", ")
     return Happening(kind="warning", label="its new start", what="was started again", why=why, after=found[-1].id - 1)
-
-
-def _begun_before(events: Sequence[Event], end: int) -> int:
-    return begun_by([event for event in events if event.id < end])
 
 
 def _end(lifecycle: str, message: str, begun: int) -> Happening:

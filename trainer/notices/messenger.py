@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from trainer.addresses import Notify, NotifyError, read_notify
+from trainer.addresses import Notify, read_notify
 from trainer.errors import TrainerError
 from trainer.notices import happenings
 from trainer.notices.happenings import Course, Happening, Look
@@ -45,7 +45,9 @@ SUPERVISOR_SECONDS = 180.0
 _LOOK_SECONDS = 0.5
 """Between two looks once the trainer is gone."""
 
-_EVENTS = 200
+_EVENTS, _ALL = 200, -1
+"""How many of a run's events are looked at, the newest: again and again, and once at the beginning."""
+
 _TAKEN_UP = LIVE_STATES | {"queued"}
 """States of a run whose trainer is gone and that has another one, or is about to."""
 
@@ -65,7 +67,6 @@ class Errand:
     supervisor: int = 0
     """Process id of the trainer's supervisor, 0 where it has none."""
     supervisor_ticks: int = 0
-    patience_seconds: float = PATIENCE_SECONDS
 
     def to_json(self) -> str:
         """For the command line."""
@@ -85,7 +86,7 @@ class Messenger:
         self._errand = errand
         self._runs = Path(errand.runs)
         self._pulse = Pulse(errand.pulse) if errand.pulse >= 0 else None
-        self._course = Course(patience_seconds=errand.patience_seconds)
+        self._course = Course(patience_seconds=PATIENCE_SECONDS, after=errand.after)
         self._last: Look | None = None
         self._post: Post | None = None
         self._notify = notify
@@ -104,7 +105,7 @@ class Messenger:
 
     def _tell_of_before(self) -> None:
         """That the machine went down under the trainer before this one."""
-        look = self._look()
+        look = self._look(_ALL)
         booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         lost = happenings.lost_with_the_machine(look.events, self._errand.after, booted_at) if look else None
         if look is not None and lost is not None:
@@ -114,7 +115,7 @@ class Messenger:
         """Tell what has happened while the trainer lives; whether its end was recorded and told."""
         if self._post is not None:
             self._post.again()
-        look = self._look()
+        look = self._look(_EVENTS)
         if look is None:
             return False
         end = happenings.recorded_end(look, self._errand.after)
@@ -131,7 +132,7 @@ class Messenger:
         settled = time.monotonic() + SETTLE_SECONDS
         deadline = time.monotonic() + SUPERVISOR_SECONDS
         while True:
-            look = self._look()
+            look = self._look(_EVENTS)
             is_supervised = start_ticks(errand.supervisor) == errand.supervisor_ticks if errand.supervisor else False
             must_wait = is_supervised and time.monotonic() < deadline
             is_settled = time.monotonic() > settled
@@ -153,14 +154,14 @@ class Messenger:
 
     def _tell_without_store(self) -> None:
         if self._last is not None:
-            self._tell(happenings.lost_with_its_store(self._last), self._last)
+            self._tell(happenings.lost_with_its_store(self._last, self._errand.after), self._last)
 
-    def _look(self) -> Look | None:
-        """The run as the store has it, None where that can't be read at this moment."""
+    def _look(self, limit: int) -> Look | None:
+        """The run with so many of its newest events, None where the store can't be read at this moment."""
         try:
             with contextlib.closing(StoreReader.open(self._runs)) as reader:
                 run = reader.run(self._errand.run_id)
-                events = reader.events(run_id=run.id, limit=_EVENTS)
+                events = reader.events(run_id=run.id, limit=limit)
             state = run_state(run, self._runs)
         except (TrainerError, OSError, sqlite3.Error):
             return None
@@ -214,13 +215,7 @@ def main(text: str) -> None:
     """Do an errand. Signals to a trainer's group are not for its messenger."""
     detach()
     signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
-    errand = Errand.from_json(text)
-    try:
-        is_wanted = bool(read_notify().to)
-    except NotifyError:  # of which the trainer has told
-        return
-    if is_wanted:
-        Messenger(errand, read_notify).work()
+    Messenger(Errand.from_json(text), read_notify).work()
 
 
 if __name__ == "__main__":

@@ -81,10 +81,10 @@ class Post:
         names = ", ".join(address.name for address in notify.to)
         # Runs that have much to say leave the other half to the ends of all.
         most = notify.per_hour if happening.label == END else max(1, notify.per_hour // 2)
-        key = {"after": happening.after, "seconds": happening.seconds, "per_hour": most}
+        after, seconds = happening.after, happening.seconds
         try:
             with _writable(self._runs) as store:
-                return claim(store, self._run_id, happening.label, names, **key)  # type: ignore[arg-type]
+                return claim(store, self._run_id, happening.label, names, after=after, seconds=seconds, per_hour=most)
         except (TrainerError, sqlite3.Error):
             return 1  # a full disk or a lost store is what a person should hear of all the more
 

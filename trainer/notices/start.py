@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from trainer.addresses import UNTOLD, read_notify, trouble
+from trainer.addresses import UNTOLD, lacking, read_notify
 from trainer.errors import TrainerError
 from trainer.job import Job
 from trainer.notices.messenger import Errand
+from trainer.proc import command_line
 from trainer.process import identity, start_ticks
 from trainer.store.notices import NOTICE
 
@@ -31,9 +31,10 @@ class Notices:
 
     def begin(self, job: Job) -> None:
         """Start it where a person has set up addresses; say so where they can't be used."""
-        wrong = trouble()
         try:
-            if not wrong and read_notify().to:
+            notify = read_notify()
+            wrong = lacking(notify)
+            if notify.to and not wrong:
                 self._over = _start(_errand(job), job.control.pulse.descriptor)
         except (TrainerError, OSError) as error:
             wrong = str(error)
@@ -80,10 +81,7 @@ def _errand(job: Job) -> Errand:
 
 
 def _is_supervisor(pid: int) -> bool:
-    try:
-        return b"trainer.supervise" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    return "trainer.supervise" in command_line(pid)
 
 
 def _start(errand: Errand, pulse: int | None) -> int:

@@ -61,8 +61,8 @@ def _why(happening: Happening, runs: Path) -> str:
     if happening.label == WAITS:
         try:
             free = shutil.disk_usage(runs).free
-        except OSError:
-            free = 0
+        except OSError:  # the folder is gone, and nothing is known of its disk
+            free = _FULL_BYTES
         full = f"the disk of {runs} has {free / 1e6:,.0f} MB left; training goes on once there is space"
         why = full if free < _FULL_BYTES else "its log says for what; training goes on by itself then"
     if happening.label == STILL:

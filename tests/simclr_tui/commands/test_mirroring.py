@@ -11,6 +11,7 @@ from tests.simclr_tui.commands.test_commands import call, call_process, sentence
 from tests.trainer.mirror.living import mirrored_run
 from tests.trainer.mirror.reading import expected, held
 from trainer.evaluate_config import EvaluateConfig
+from trainer.mirror import names
 from trainer.mirror.__main__ import main as mirror
 from trainer.mirror.mark import only_mirror
 from trainer.mirror.wanted import wanted
@@ -60,13 +61,17 @@ def test_what_can_not_be_written_is_one_sentence(runs: Path, run_id: str, capsys
 
 
 def test_what_can_not_be_mirrored_is_refused(
-    store: RunStore, runs: Path, run_id: str, capsys: pytest.CaptureFixture[str]
+    store: RunStore, runs: Path, run_id: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "nobody" in sentence(call(runs, "mirror", "nobody", "--to", "wandb"), 2)
     assert "choose tensorboard, wandb, mlflow, trackio" in sentence(call(runs, "mirror", "first", "--to", "excel"), 2)
     job = new_evaluate_run(store, store.run(run_id), EvaluateConfig(run=run_id))
     assert mirror(["--runs-dir", str(runs), "--run", job, "--to", "tensorboard"]) == 2
     assert "is of kind evaluate, which has no curves" in capsys.readouterr().err
+    with monkeypatch.context() as missing:
+        missing.setattr(names, "find_spec", lambda name: None)
+        assert mirror(["--runs-dir", str(runs), "--run", run_id, "--to", "wandb"]) == 2
+    assert "--to: wandb needs `pip install 'simclr-tui[wandb]'`" in capsys.readouterr().err
     with only_mirror(runs, run_id, "tensorboard"):
         assert mirror(["--runs-dir", str(runs), "--run", run_id, "--to", "tensorboard"]) == 75
     assert f"a mirror of run {run_id} to tensorboard is at work already" in capsys.readouterr().err

@@ -37,6 +37,18 @@ def test_without_a_file_it_says_how_to_make_one_and_makes_it_for_one_person_alon
     assert "is there already" in capsys.readouterr().err
 
 
+def test_a_user_without_a_home_is_told_what_to_set(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert main(["notify"]) == 2
+    assert "XDG_CONFIG_HOME: this user has no home folder; set it" in capsys.readouterr().err
+
+
 def test_it_shows_names_and_services_and_no_address(capsys: pytest.CaptureFixture[str]) -> None:
     file = set_up('per_hour = 3\n[to]\nphone = "ntfys://ntfy.sh/hush-hush"\n')
     assert main(["notify"]) == 0

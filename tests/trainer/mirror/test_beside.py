@@ -1,30 +1,25 @@
 """The trainer's side: mirrors are started, started again where they were killed, and waited for only where asked."""
 
+import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.processes import trainer_of, until
 from tests.trainer.mirror.living import mirrored_run
 from tests.trainer.mirror.reading import expected, held
-from tests.trainer.mirror.test_follow import trainer_of
 from trainer.evaluate_config import EvaluateConfig
 from trainer.mirror import beside, names
 from trainer.mirror.beside import Mirrors
+from trainer.mirror.mark import only_mirror
 from trainer.mirror.wanted import want
 from trainer.signals import Signals
 from trainer.start import new_evaluate_run
 from trainer.store import RunStore
 
 WAIT_SECONDS = 30
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_an_evaluation_hands_on_what_it_found_of_a_run_that_has_ended(store: RunStore, runs: Path) -> None:
@@ -70,6 +65,18 @@ def test_a_package_that_is_gone_by_now_is_told_and_training_goes_on(
         pass
     (sentence,) = told
     assert sentence.startswith("Weights & Biases is not installed here, so it gets nothing of this run; `pip install ")
+
+
+def test_one_that_finds_the_one_before_still_at_its_end_hands_on_the_rest_though_the_run_has_ended_meanwhile(
+    store: RunStore, runs: Path
+) -> None:
+    run = store.run(mirrored_run(store))
+    with only_mirror(runs, run.id, "tensorboard"):  # as one does that waits for its logger to take the rest
+        mirror = subprocess.Popen(beside.command(runs, run.id, "tensorboard"))
+        until(lambda: psutil.Process(mirror.pid).nice() == 10)
+        time.sleep(0.5)
+    assert mirror.wait(WAIT_SECONDS) == 0
+    assert held("tensorboard", runs, run.id) == expected(runs, run.id)
 
 
 def test_nothing_is_started_where_nobody_asked_for_it(store: RunStore, runs: Path) -> None:

@@ -1,15 +1,13 @@
 """A mirror beside a run: troubles are told once, nothing that was missed is lost, and it ends with the run."""
 
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.processes import trainer_of, until
 from tests.small_disk import mounted
 from tests.trainer.export.filled import filled_run, step_row
 from tests.trainer.mirror.living import mirrored_run
@@ -20,27 +18,6 @@ from trainer.mirror.mark import mark_file, only_mirror, read_mark
 from trainer.paths import tensorboard_dir
 from trainer.store import RunStore
 from trainer.store.reader import StoreReader
-
-_HOLD = """
-import sys
-from pathlib import Path
-from trainer.process import RunLock
-lock = RunLock(Path(sys.argv[1]), sys.argv[2])
-print(flush=True)
-input()
-"""
-
-
-@contextmanager
-def trainer_of(runs: Path, run_id: str) -> Iterator[None]:
-    """A process that holds the run's lock, as its trainer would."""
-    command = [sys.executable, "-c", _HOLD, str(runs), run_id]
-    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"\n"
-        yield
-        child.kill()
 
 
 class Beside:
@@ -68,13 +45,6 @@ class Beside:
         self._thread.join(20)
         assert not self._thread.is_alive()
         return self._code[0]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

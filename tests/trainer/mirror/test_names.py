@@ -1,6 +1,7 @@
 """Loggers are named, refused and missed in a sentence, before anything is made."""
 
 import argparse
+import importlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from trainer.errors import UsageError
 from trainer.mirror import names
 from trainer.mirror.follow import make_sink
-from trainer.mirror.names import LOGGERS, add_mirror_options, chosen, logger_names
+from trainer.mirror.names import LOGGERS, Logger, add_mirror_options, chosen, is_installed, logger_names
 from trainer.mirror.sink import Sink
 from trainer.run import main
 
@@ -41,6 +42,16 @@ def test_a_missing_package_is_a_sentence_with_its_extra(monkeypatch: pytest.Monk
     for name in LOGGERS:
         with pytest.raises(UsageError, match=rf"--mirror: {name} needs `pip install 'simclr-tui\[{name}\]'`"):
             chosen(options("--mirror", name))
+
+
+def test_a_folder_that_a_client_has_left_is_no_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "left_by_a_client").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(LOGGERS, "wandb", Logger("W", "left_by_a_client", ""))
+    assert not is_installed("wandb")
+    (tmp_path / "left_by_a_client" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    assert is_installed("wandb")
 
 
 def test_a_trainer_without_the_package_ends_before_a_run_is_made(

@@ -75,7 +75,7 @@ def test_a_trainer_that_left_no_word_was_interrupted(store: RunStore, run_id: st
     end = end_of_lost(look(store, run_id, "interrupted"), after=1)
     assert end is not None
     assert (end.kind, end.label, end.after, end.is_recorded) == ("interrupted", END, 2, False)
-    without_store = lost_with_its_store(look(store, run_id))
+    without_store = lost_with_its_store(look(store, run_id), after=1)
     assert (without_store.label, without_store.after) == (end.label, end.after)  # the same happening, told once
 
 
@@ -139,7 +139,7 @@ def test_a_machine_that_went_down_is_told_by_the_next_trainer(store: RunStore, r
     lost = lost_with_the_machine(events, events[-1].id, started + 1)
     assert lost is not None
     assert (lost.kind, lost.label, lost.after) == ("interrupted", EARLIER_END, 2)
-    assert lost.after == begun_by(events[:2])
+    assert lost.after == begun_by(events[:2], 0)
     claim(store, run_id, END, "hook", after=2, per_hour=9)
     assert not found(started + 1)  # its messenger was still there to tell
     store.lifecycle(run_id, "resumed", "resumed")

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import end_first_thread, trainer_of, until
 from tests.trainer.notices.servers import hook
 from tests.trainer.test_store import make_run
 from trainer.addresses import Address, Notify
@@ -78,7 +79,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begun(store: RunStore, process: subprocess.Popen[bytes]) -> Errand:
     """A run that the process trains, and the errand of its messenger."""
-    run_id = make_run(store, "first")
+    return claimed(store, make_run(store, "first"), process)
+
+
+def claimed(store: RunStore, run_id: str, process: "subprocess.Popen[Any]") -> Errand:
+    """The errand of the messenger of a run that the process trains."""
     who = identity(process.pid)
     store.lifecycle(run_id, "started", "started", **who.columns())
     return Errand(runs=str(store.runs_path), run_id=run_id, pid=who.pid, start_ticks=who.start_ticks, pulse=-1, after=1)
@@ -141,7 +146,7 @@ def test_what_nobody_wants_to_hear_of_is_not_told(
 
 
 def test_a_run_that_its_supervisor_starts_again_did_not_end(
-    store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
 ) -> None:
     errand = begun(store, process)
     me = identity()
@@ -162,23 +167,19 @@ def test_a_run_that_its_supervisor_starts_again_did_not_end(
     thread.join(60)
     assert taken.titles == ["first was started again"]
     assert taken.got[0].body.startswith("Since it hung; restarts left: 4.\n")
-    assert runs.exists()
 
 
 def test_a_run_that_stands_still_and_then_becomes_unwell_is_told_of_twice_and_its_limit_holds(
-    store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(messenger, "PATIENCE_SECONDS", 0.2)
     errand = begun(store, process)
-    patient = dataclasses.replace(
-        errand,
-        patience_seconds=0.2,
-    )
     store.update_run(errand.run_id, phase="waiting")
-    thread = in_background(patient, notify(per_hour=4))
-    _until(lambda: len(taken.got) == 1)
+    thread = in_background(errand, notify(per_hour=4))
+    until(lambda: len(taken.got) == 1)
     for level, rule in (("warning", "collapse"), ("sick", "chance")):
         store.update_run(errand.run_id, health_level=level, health=f"it is {level}", health_rule=rule)
-        _until(partial(_is_told_of, store, errand.run_id, rule))
+        until(partial(_is_told_of, store, errand.run_id, rule))
     process.kill()
     process.wait()
     thread.join(60)
@@ -240,28 +241,26 @@ def test_another_trainer_that_has_the_run_is_no_end(
     store: RunStore, runs: Path, process: subprocess.Popen[bytes], taken: Taken
 ) -> None:
     errand = begun(store, process)
-    code = "import sys, time; from pathlib import Path; from trainer.process import RunLock; "
-    code += f"lock = RunLock(Path({str(runs)!r}), {errand.run_id!r}); print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with trainer_of(runs, errand.run_id):
         thread = in_background(errand, notify())
         process.kill()
         process.wait()
         thread.join(60)
-        other.kill()
     assert (taken.titles, notices(store, errand.run_id)) == ([], [])
 
 
 def test_a_machine_that_went_down_is_told_by_the_messenger_of_the_next_trainer(
-    store: RunStore, process: subprocess.Popen[bytes], taken: Taken
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(messenger, "_EVENTS", 5)
     errand = begun(store, process)
+    for number in range(6):
+        store.event(errand.run_id, "health", f"{number}")
     store.connection.execute("UPDATE events SET at = 1")  # long before this machine was started
     after = store.events(run_id=errand.run_id)[-1].id
     store.lifecycle(errand.run_id, "resumed", "resumed", **identity(process.pid).columns())
     threads = [in_background(dataclasses.replace(errand, after=after), notify()) for _ in range(2)]
-    _until(lambda: bool(taken.got))
+    until(lambda: bool(taken.got))
     process.kill()
     process.wait()
     for thread in threads:
@@ -287,14 +286,52 @@ def test_an_address_that_is_mended_meanwhile_is_the_one_that_is_told(
 def test_without_the_kernel_s_own_word_the_end_of_a_process_is_seen_all_the_same(
     store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(pid: int) -> int:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(os, "pidfd_open", _refuse)
     thread = in_background(begun(store, process), notify())
     process.kill()
     process.wait()
     thread.join(60)
+    assert taken.titles == ["first was interrupted"]
+
+
+def test_an_end_after_more_events_than_are_read_is_another_one_than_that_before_its_trainer(
+    store: RunStore, process: subprocess.Popen[bytes], taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messenger, "_EVENTS", 5)
+    errand = begun(store, process)
+    with subprocess.Popen(["sleep", "60"]) as other:
+        who = identity(other.pid)
+        thread = in_background(errand, notify())
+        process.kill()
+        process.wait()
+        thread.join(60)
+        after = store.events(run_id=errand.run_id)[-1].id
+        store.lifecycle(errand.run_id, "resumed", "resumed", **who.columns())
+        for number in range(6):
+            store.event(errand.run_id, "health", f"{number}")
+        its_own = dataclasses.replace(errand, after=after, pid=who.pid, start_ticks=who.start_ticks)
+        thread = in_background(its_own, notify())
+        other.kill()
+        other.wait()
+        thread.join(60)
+    assert taken.titles == ["first was interrupted"] * 2
+
+
+@pytest.mark.parametrize("has_pidfd", [True, False])
+def test_a_trainer_that_is_still_dying_when_its_messenger_begins_is_told_of_and_not_taken_for_another(
+    store: RunStore, taken: Taken, monkeypatch: pytest.MonkeyPatch, has_pidfd: bool
+) -> None:
+    if not has_pidfd:
+        monkeypatch.setattr(os, "pidfd_open", _refuse)
+    run_id = make_run(store, "first")
+    with trainer_of(store.runs_path, run_id) as process:
+        errand = claimed(store, run_id, process)
+        end_first_thread(process)
+        thread = in_background(errand, notify())
+        time.sleep(0.5)
+        assert not taken.got
+        process.kill()
+        thread.join(60)
     assert taken.titles == ["first was interrupted"]
 
 
@@ -305,12 +342,9 @@ def test_the_messenger_is_small_until_it_has_something_to_say() -> None:
     assert done.stdout == "\n"
 
 
+def _refuse(pid: int) -> int:
+    raise OSError(errno.ENOSYS, "Function not implemented")
+
+
 def _is_told_of(store: RunStore, run_id: str, word: str) -> bool:
     return any(word in message for message in notices(store, run_id))
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)

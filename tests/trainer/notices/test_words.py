@@ -56,6 +56,8 @@ def test_a_run_that_has_finished_is_shown_and_one_that_stands_still_has_a_log(st
     assert message.body.endswith(f"log {run_id}")
     waits = compose(Happening(kind="warning", label=WAITS, what="waits"), seen, Path("/proc"))
     assert waits.body.startswith("The disk of /proc has 0 MB left; training goes on once there is space.\n")
+    unknown = compose(Happening(kind="warning", label=WAITS, what="waits"), seen, Path("/nowhere"))
+    assert unknown.body.startswith("Its log says for what; training goes on by itself then.\n")
 
 
 def test_a_benchmark_ends_with_its_verdict(store: RunStore, runs: Path) -> None:
