@@ -13,12 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trainer.paths import user_dir
+
 STATE_VARIABLE = "XDG_STATE_HOME"
 
 
 def state_folder() -> Path:
-    """Where the program keeps what it remembers."""
-    return Path(os.environ.get(STATE_VARIABLE) or Path.home() / ".local" / "state") / "simclr-tui"
+    """Where the program keeps what it remembers.
+
+    Raises:
+        UsageError: the user has no home, as in some containers.
+    """
+    return user_dir(STATE_VARIABLE, ".local/state", what="what is remembered")
 
 
 def state_file(runs: Path) -> Path:

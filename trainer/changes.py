@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from trainer.config import PretrainConfig
 from trainer.errors import ConfigError
+from trainer.paths import typed_path
 from trainer.schedule import learning_rate
 from trainer.serialised import FOLDER
 from trainer.settings import Field, fields_of
@@ -107,7 +107,7 @@ def changed_values(config: PretrainConfig, changes: Mapping[str, Any]) -> dict[s
     if "dataset" in wanted:
         wanted["dataset"] = absolute_dataset(wanted["dataset"])
     if "data_dir" in wanted:
-        wanted["data_dir"] = str(Path(wanted["data_dir"]).expanduser().absolute())
+        wanted["data_dir"] = str(typed_path(wanted["data_dir"]).absolute())
     if wanted.get("threads") == 0:  # as many as the run was made with
         del wanted["threads"]
     return {name: value for name, value in wanted.items() if getattr(config, name) != value}
@@ -117,7 +117,7 @@ def absolute_dataset(dataset: str) -> str:
     """A data set whose folder, if it is one, can be found from anywhere."""
     if not dataset.startswith(FOLDER):
         return dataset
-    return FOLDER + str(Path(dataset.removeprefix(FOLDER)).expanduser().absolute())
+    return FOLDER + str(typed_path(dataset.removeprefix(FOLDER)).absolute())
 
 
 def rule_of(name: str, config: PretrainConfig) -> Rule:

@@ -62,15 +62,46 @@ def runs_dir(option: str | None = None) -> Path:
 
 
 def config_dir() -> Path:
-    """The folder of a person's own settings (XDG Base Directory Specification). Creates nothing.
+    """The folder of a person's own settings. Creates nothing.
 
     Raises:
         UsageError: the user has no home, as in some containers.
     """
+    return user_dir(CONFIG_VARIABLE, ".config", what="settings")
+
+
+def user_dir(variable: str, below_home: str, *, what: str) -> Path:
+    """A folder of the program among those of a person (XDG Base Directory Specification). Creates nothing.
+
+    Args:
+        variable: of the environment, that names the folder of all programs.
+        below_home: that folder where the variable is not set.
+        what: it is for.
+
+    Raises:
+        UsageError: the user has no home, and the variable is not set.
+    """
     try:
-        return Path(os.environ.get(CONFIG_VARIABLE) or Path.home() / ".config") / "simclr-tui"
+        return Path(os.environ.get(variable) or Path.home() / below_home) / "simclr-tui"
     except RuntimeError as error:
-        raise UsageError(f"{CONFIG_VARIABLE}: this user has no home folder; set it to a folder for settings") from error
+        raise UsageError(f"{variable}: this user has no home folder; set it to a folder for {what}") from error
+
+
+def typed_path(text: str) -> Path:
+    """The path that a person means: ~ is their home, ~name that of name, and before the name of nobody a letter."""
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name, or no home
+        return path
+
+
+def home_or_here() -> Path:
+    """Where a file goes that is named nowhere: to the user's home, or the working directory of one who has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path.cwd()
 
 
 def make_runs_dir(path: Path) -> Path:

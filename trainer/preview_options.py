@@ -6,6 +6,7 @@ from pathlib import Path
 from trainer.config import PretrainConfig
 from trainer.errors import UsageError
 from trainer.options import OptionParser, add_settings
+from trainer.paths import typed_path
 from trainer.presets import preset_names
 
 DEFAULT_FILE = Path("views.png")
@@ -61,7 +62,7 @@ def _count(option: str, most: int) -> Callable[[str], int]:
 
 
 def _png(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = typed_path(text)
     if path.suffix.lower() != ".png":
         raise UsageError(f"--out: {text} does not end in .png; give a name that does")
     return path

@@ -19,6 +19,7 @@ from trainer.devices import device_name, gpus
 from trainer.errors import BusyError, ConfigError, StoreError, UsageError
 from trainer.evaluate_config import EvaluateConfig
 from trainer.lab.trials import settled
+from trainer.paths import typed_path
 from trainer.people import by_whom
 from trainer.process import identity, launch, lock_holder, making_runs, refuse_unwritable, wait_until_free
 from trainer.queue import WAITING_KINDS, device_setting, enqueue
@@ -67,7 +68,7 @@ def settled_config(config: PretrainConfig) -> PretrainConfig:
         config,
         threads=config.threads or available_cores(),
         dataset=absolute_dataset(config.dataset),
-        data_dir=str(Path(config.data_dir).expanduser().absolute()),
+        data_dir=str(typed_path(config.data_dir).absolute()),
     )
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")
@@ -162,7 +163,7 @@ def new_evaluate_run(store: RunStore, source: Run, config: EvaluateConfig) -> st
         run=source.id,
         threads=config.threads or available_cores(),
         dataset=absolute_dataset(config.dataset),
-        data_dir=str(Path(config.data_dir).expanduser().absolute()) if config.data_dir else "",
+        data_dir=str(typed_path(config.data_dir).absolute()) if config.data_dir else "",
     )
     if config.dataset.startswith(FOLDER) and not Path(config.dataset.removeprefix(FOLDER)).is_dir():
         raise ConfigError("dataset", f"{config.dataset.removeprefix(FOLDER)} is not a folder; check the path")

@@ -9,6 +9,7 @@ from simclr_tui.commands.output import open_reader, say, say_json
 from simclr_tui.format import count, size
 from trainer.errors import ExitCode, UsageError
 from trainer.export.target import plain_name
+from trainer.paths import typed_path
 from trainer.store.reader import StoreReader
 from trainer.store.records import Run
 
@@ -44,7 +45,7 @@ def _out(options: argparse.Namespace, run: Run) -> Path:
     name = plain_name(run.name) + _ENDINGS.get(options.to, f"-{options.to}")
     if options.out and "\0" in options.out:
         raise UsageError("--out: a path can't hold a NUL; name another one")
-    return Path(options.out or name).expanduser().absolute()
+    return typed_path(options.out or name).absolute()
 
 
 def _check_options(options: argparse.Namespace) -> None:

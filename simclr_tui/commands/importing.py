@@ -8,6 +8,7 @@ from simclr_tui.commands.exporting import counted
 from simclr_tui.commands.output import say, say_json
 from trainer.adding import AddingStore
 from trainer.errors import ExitCode, UsageError
+from trainer.paths import typed_path
 
 
 def import_run(options: argparse.Namespace, runs: Path) -> int:
@@ -20,7 +21,7 @@ def import_run(options: argparse.Namespace, runs: Path) -> int:
     """
     if "\0" in options.path:
         raise UsageError("PATH: it can't hold a NUL; name an archive")
-    path = Path(options.path).expanduser().absolute()
+    path = typed_path(options.path).absolute()
     if not path.exists():
         raise UsageError(f"{path} is not there; name an archive, or a folder of event files")
     return _events(path, options, runs) if path.is_dir() else _archive(path, options, runs)

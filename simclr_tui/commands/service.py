@@ -8,6 +8,7 @@ from pathlib import Path
 from simclr_tui.commands.output import say
 from trainer.device_lock import FOLDER_VARIABLE
 from trainer.errors import ExitCode, UsageError
+from trainer.paths import typed_path
 
 UNIT_NAME = "simclr-tui.service"
 
@@ -48,7 +49,7 @@ def service(options: argparse.Namespace, runs: Path) -> int:
 def unit_path() -> Path:
     """Where a user's own units lie (systemd.unit(5))."""
     config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(config).expanduser().absolute() / "systemd" / "user" / UNIT_NAME
+    return typed_path(config).absolute() / "systemd" / "user" / UNIT_NAME
 
 
 def unit(python: Path, runs: Path, locks: str | None) -> str:

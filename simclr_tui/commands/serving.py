@@ -18,6 +18,7 @@ from simclr_tui.commands.output import say
 from simclr_tui.commands.serving_parser import TOKEN_VARIABLE
 from simclr_tui.feed import check_store
 from trainer.errors import ExitCode, UsageError
+from trainer.paths import typed_path
 from trainer.quote import printable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _own_token(file: str | None) -> str | None:
     from_environment = os.environ.pop(TOKEN_VARIABLE, "")
     if file is None:
         return checked_token(from_environment, f"${TOKEN_VARIABLE}") if from_environment else None
-    path = Path(file).expanduser()
+    path = typed_path(file)
     try:
         with path.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode

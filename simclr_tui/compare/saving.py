@@ -1,6 +1,5 @@
 """Writing a comparison into a file that the dashboard was told; called in a thread, since it waits for the disk."""
 
-import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from simclr_tui.compare.latex import latex
 from simclr_tui.compare.table import Comparison
 from simclr_tui.messages import ActionDone, ActionFailed
 from trainer.durable import write_durably
+from trainer.paths import typed_path
 
 PICTURES = (".svg", ".png")
 _WRITERS: dict[str, Callable[[Comparison, bool], str]] = {
@@ -61,11 +61,8 @@ def problem_of(text: str) -> str:
 
 
 def path_of(text: str) -> Path:
-    """The file that a person means; a ~ before the name of nobody here is a letter."""
-    path = Path(text.strip())
-    with contextlib.suppress(RuntimeError):
-        path = path.expanduser()
-    return path
+    """The file that a person means."""
+    return typed_path(text.strip())
 
 
 def save(comparison: Comparison, text: str, *, runs: Path, unfolded: bool, post: Callable[[Message], object]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from simclr_tui.format import count, size
 from trainer.errors import UsageError
+from trainer.paths import home_or_here
 from trainer.retention import reads_back
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def do(store: "RunStore", run_id: str, deed: str, steps: Sequence[int], target: 
     if deed == "check":
         return _checked(run.name, rows, verify(store, rows))
     if deed == "export":
-        return _export(store, rows[0], target or Path.home())
+        return _export(store, rows[0], target or home_or_here())
     for step in steps:
         (store.pin_checkpoint if deed == "pin" else store.unpin_checkpoint)(run_id, step)
     words = "stays for good" if deed == "pin" else "is left to retention again"

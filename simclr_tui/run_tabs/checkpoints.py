@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -19,6 +18,7 @@ from simclr_tui.run_tabs.tab import RunLook, RunTab
 from simclr_tui.screens.controls import ask_evaluation, ask_fork
 from simclr_tui.screens.group import do_to_own
 from simclr_tui.theme import MUTED
+from trainer.paths import home_or_here, typed_path
 from trainer.store.records import TRAINED_KINDS, Checkpoint
 
 _NUMBERS = 5
@@ -170,7 +170,7 @@ class CheckpointsTab(RunTab):
         asked = self._asked()
         if asked is not None:
             field = self.query_one("#export-path", Input)
-            field.value = str(Path.home() / f"{asked[0].row.run.id}-step-{asked[1].step}.pt")
+            field.value = str(home_or_here() / f"{asked[0].row.run.id}-step-{asked[1].step}.pt")
             field.add_class("-shown")
             field.focus()
 
@@ -180,7 +180,7 @@ class CheckpointsTab(RunTab):
         asked = self._asked()
         self._close_path()
         if asked is not None and event.value.strip():
-            target = Path(event.value.strip()).expanduser()
+            target = typed_path(event.value.strip())
             deed = partial(self.dashboard.actions.checkpoint, asked[0].row.run.id, "export", [asked[1].step], target)
             self.dashboard.do(deed)
 

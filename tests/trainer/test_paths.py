@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.errors import StoreError, UnknownRunError
-from trainer.paths import RUNS_DIR_VARIABLE, make_runs_dir, new_run_id, run_dir, runs_dir
+from trainer.errors import StoreError, UnknownRunError, UsageError
+from trainer.paths import (
+    RUNS_DIR_VARIABLE,
+    home_or_here,
+    make_runs_dir,
+    new_run_id,
+    run_dir,
+    runs_dir,
+    typed_path,
+    user_dir,
+)
 
 
 @given(st.text())
@@ -52,3 +61,24 @@ def test_a_folder_on_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
         make_runs_dir(tmp_path / "file" / "runs")
+
+
+def test_a_user_without_a_home_is_told_what_to_set_and_saves_where_he_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    assert home_or_here() == Path.home()
+    monkeypatch.setattr(Path, "home", nowhere)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert home_or_here() == Path.cwd()
+    with pytest.raises(UsageError, match=r"^XDG_STATE_HOME: this user has no home folder; set it"):
+        user_dir("XDG_STATE_HOME", ".local/state", what="what is remembered")
+    monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
+    assert user_dir("XDG_STATE_HOME", ".local/state", what="it") == Path("/somewhere/simclr-tui")
+
+
+def test_a_tilde_is_a_home_or_before_the_name_of_nobody_a_letter() -> None:
+    assert typed_path("~/a") == Path.home() / "a"
+    assert typed_path("~root/a") == Path("/root/a")
+    assert typed_path("~nobody-of-that-name/a") == Path("~nobody-of-that-name/a")
+    assert typed_path("a/~") == Path("a/~")

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from trainer.config import PretrainConfig
 from trainer.data import cifar10, folder, shapes, stl10
 from trainer.data.split import Check, Split, go_on, join, to_memory
 from trainer.data.stratify import has_pair_of_a_class, stratified_split
 from trainer.errors import ConfigError, DataError
+from trainer.paths import typed_path
 
 HOLD_OUT_SEED = 0
 """Fixes which images a supervised method does not train on, whatever the run's own seed."""
@@ -115,7 +115,7 @@ def split_names(config: PretrainConfig) -> tuple[str, ...]:
 
 
 def _reader(config: PretrainConfig, report: Report) -> _Reader:
-    data_dir, size = Path(config.data_dir).expanduser(), config.image_size
+    data_dir, size = typed_path(config.data_dir), config.image_size
     if config.dataset == "stl10":
         return _Reader(
             splits=stl10.SPLITS,
@@ -136,7 +136,7 @@ def _reader(config: PretrainConfig, report: Report) -> _Reader:
             fingerprint=shapes.fingerprint,
             synthetic=True,
         )
-    root = Path(config.dataset.removeprefix("folder:")).expanduser()
+    root = typed_path(config.dataset.removeprefix("folder:"))
     limits = {
         "train": config.limit_per_class,
         "test": config.limit_test_per_class,

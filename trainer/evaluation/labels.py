@@ -12,7 +12,6 @@ a subset, N of `train`, D features.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -26,6 +25,7 @@ from trainer.evaluation.subject import Subject
 from trainer.evaluation.subsets import class_counts, made_before, nested_subset
 from trainer.knn import knn_accuracy
 from trainer.linear_probe import adamw_probe, fit_probe, score
+from trainer.paths import typed_path
 
 FEWEST = 2
 """Labels per class below which no strength of the linear probe can be chosen."""
@@ -133,7 +133,7 @@ def _folds(subject: Subject) -> Iterator[Draw]:
     config = subject.config
     if config.dataset != "stl10" or config.limit_per_class or not subject.wish.folds:
         return
-    for number, rows in enumerate(stl10.folds(Path(config.data_dir).expanduser())):
+    for number, rows in enumerate(stl10.folds(typed_path(config.data_dir))):
         count = round(len(rows) / subject.classes)
         yield Draw("linear-folds", count, number, rows, randomness.key(subject.wish.seed, "folds", number))
 

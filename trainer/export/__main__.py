@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 from trainer.entry import answer
 from trainer.errors import ExitCode
 from trainer.export.encoder import described, write_encoder
 from trainer.export.target import plain_name
 from trainer.options import OptionParser
-from trainer.paths import check_runs_dir, runs_dir
+from trainer.paths import check_runs_dir, runs_dir, typed_path
 from trainer.store.reader import StoreReader
 
 
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_runs_dir(runs)
         with closing(StoreReader.open(runs)) as reader:
             run = reader.find(options.run)
-            out = Path(options.out or f"{plain_name(run.name)}-encoder").expanduser().absolute()
+            out = typed_path(options.out or f"{plain_name(run.name)}-encoder").absolute()
             found = write_encoder(reader, run, out, step=options.step, fc=options.fc, force=options.force)
         print(described(found, run, out, as_json=options.json))  # noqa: T201
         return ExitCode.FINISHED

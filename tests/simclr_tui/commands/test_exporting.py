@@ -121,3 +121,10 @@ async def test_the_dashboard_draws_an_imported_run_and_compares_it(runs: Path, r
         await pilot.press("up", "c")
         await wait_for_text(pilot, "settings that differ", "none that is known")
         assert "baseline" in screen_text(app)
+
+
+def test_a_tilde_before_the_name_of_nobody_is_no_traceback(
+    runs: Path, some_runs: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--runs-dir", str(runs), "import", "~nobody-of-that-name/x"]) == 2
+    assert "~nobody-of-that-name/x is not there; name an archive" in capsys.readouterr().err
