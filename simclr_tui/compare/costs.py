@@ -19,6 +19,8 @@ _ENDED = ("paused", "stopped", "finished", "failed")
 _SAME_SIZE = 0.02
 """Epochs whose images differ by a smaller part count as of one size."""
 
+_OWN = "not comparable: of a fork what came after the fork alone"
+
 _STEP = Measure("t_batch", "ms", Better.LOWER, Delta.PERCENT)
 _RATE = Measure("images/s", "", Better.HIGHER, Delta.PERCENT)
 _PART = Measure("waits for data", "%", Better.LOWER, Delta.POINTS, lambda value: f"{value:.1f}")
@@ -54,15 +56,17 @@ def cost(sides: Sequence[Side], price: Price | None = None) -> Group:
     """What each run has taken so far: seconds, work, energy, money where its price is known, room."""
     uneven = len({side.run.step for side in sides}) > 1
     judged = ("not comparable: after different numbers of steps", False) if uneven else (time_note(sides), True)
+    branched = len({side.run.parent_step or 0 for side in sides}) > 1
+    own = (_OWN, False) if branched else judged
     row = partial(_row, sides)
     peak = replace(_BYTES, better=Better.LOWER)
     on_card, in_process = replace(peak, name="peak memory, card"), replace(peak, name="peak memory, process")
     lines = [
         row(_SECONDS, lambda side: side.run.trained_seconds, *judged),
-        row(replace(_SECONDS, name="wall time, with pauses"), wall_seconds, *judged),
+        row(replace(_SECONDS, name="wall time, with pauses"), wall_seconds, *own),
         row(_COUNT, lambda side: side.last_epoch or None),
         row(replace(_COUNT, name="steps"), lambda side: side.run.step),
-        *_energy_lines(sides, price, *judged),
+        *_energy_lines(sides, price, *own),
         row(_BYTES, lambda side: sum(one.bytes for one in side.drawn.curves.checkpoints) or None),
         *_if_known(row(on_card, lambda side: side.totals.device_memory_bytes, "with whatever else ran on the card")),
         *_if_known(row(in_process, lambda side: side.totals.process_memory_bytes)),

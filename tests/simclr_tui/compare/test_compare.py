@@ -266,6 +266,24 @@ def test_less_time_after_fewer_steps_is_no_better() -> None:
     assert line.note == "not comparable: after different numbers of steps"
 
 
+def test_what_a_fork_took_since_the_fork_is_not_compared_with_what_a_whole_run_took() -> None:
+    cost = {"step": 100, "trained_seconds": 500.0, "lifecycle_at": 600.0}
+    whole = make_side("whole", totals=Totals(began_at=0.0, energy_joules=7.2e6), **cost)
+    fork = make_side("fork", totals=Totals(began_at=400.0, energy_joules=3.6e6), parent_step=50, **cost)
+    comparison = compare([whole, fork])
+    for name, cells in {
+        "wall time, with pauses": ["10 min", "3 min 20 s"],
+        "energy, card": ["2.00 kWh", "1.00 kWh"],
+    }.items():
+        line = line_named(comparison, "cost", name)
+        assert words(line) == cells, "neither is better"
+        assert line.note == "not comparable: of a fork what came after the fork alone"
+    assert words(line_named(comparison, "cost", "time trained")) == ["8 min 20 s", "8 min 20 s ±0 %"]
+    other = make_side("other", totals=Totals(began_at=300.0), parent_step=50, **cost)
+    line = line_named(compare([fork, other]), "cost", "wall time, with pauses")
+    assert words(line) == ["3 min 20 s ★", "5 min +50 %"], "both from the same step on"
+
+
 def test_evaluations_are_compared_by_layer_and_protocol_with_the_encoder_first() -> None:
     a = make_side("a", evaluations=[score("z", "knn", 0.5), score("h", "linear", 0.789), score("h", "knn", 0.7)])
     b = make_side("b", evaluations=[score("z", "knn", 0.6), score("h", "linear", 0.7), score("pixels", "knn", 0.3)])
