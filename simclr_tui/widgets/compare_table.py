@@ -16,7 +16,7 @@ class CompareTable(Container):
     def __init__(self, *, id: str) -> None:
         """Args: the widget's id."""
         super().__init__(id=id)
-        self._shown: tuple[object, ...] = ()
+        self._shown: tuple[Comparison | None, int, bool, str, int] | None = None
 
     def compose(self) -> ComposeResult:
         """The names, and the rows."""
@@ -26,11 +26,22 @@ class CompareTable(Container):
 
     def show(self, comparison: Comparison | None, *, cursor: int, unfolded: bool, sentence: str = "") -> None:
         """Show a comparison, or a sentence where there is none."""
-        width = max(1, self.query_one("#compare-scroll").size.width - 1)  # with one left for the scroll bar
-        asked = (comparison, cursor, unfolded, sentence, width)
-        if asked == self._shown:
-            return
-        self._shown = asked
+        asked = (comparison, cursor, unfolded, sentence, self._width)
+        if asked != self._shown:
+            self._shown = asked
+            self._draw(*asked)
+
+    def on_resize(self) -> None:
+        """Lay the rows out for the width that the charts beside it leave, which is known after they are placed."""
+        if self._shown is not None:
+            comparison, cursor, unfolded, sentence, _ = self._shown
+            self.show(comparison, cursor=cursor, unfolded=unfolded, sentence=sentence)
+
+    @property
+    def _width(self) -> int:
+        return max(1, self.query_one("#compare-scroll").size.width - 1)  # with one left for the scroll bar
+
+    def _draw(self, comparison: Comparison | None, cursor: int, unfolded: bool, sentence: str, width: int) -> None:
         names, rows = self.query_one("#compare-names", Static), self.query_one("#compare-rows", Static)
         if comparison is None:
             names.update("")

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from simclr_tui.app import DashboardApp
+from simclr_tui.compare.layout import Layout, plain
 from simclr_tui.compare.saving import ENDINGS
 from simclr_tui.screens.compare import CompareScreen
 from simclr_tui.screens.main import MainScreen
@@ -302,6 +303,22 @@ async def test_charts_stand_beside_the_table_where_it_leaves_them_room(
         await wait_until(pilot, lambda: charts.region.width == width)
         await pilot.press("tab")
         await wait_until(pilot, lambda: (charts.region.x >= table.region.right) is is_beside)
+
+
+async def test_the_table_is_laid_out_for_the_width_that_charts_beside_it_leave(
+    runs: Path, three: dict[str, str]
+) -> None:
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await open_comparison(pilot, list(three.values())[:2])
+        table = screen.query_one(CompareTable)
+        await pilot.resize_terminal(200, 60)
+        await wait_until(pilot, lambda: table.region.width < 200)
+        lines = [line.rstrip() for line in str(screen.query_one("#compare-rows").render()).splitlines()]
+        assert screen.comparison is not None
+        room = screen.query_one("#compare-rows").size.width
+        wanted = Layout(comparison=screen.comparison, width=room - 1, cursor=0)
+        assert lines == [plain(row) for row in wanted.body()], "no word is cut by the edge"
 
 
 async def test_small_charts_have_the_same_axes(runs: Path, three: dict[str, str]) -> None:
