@@ -115,7 +115,8 @@ def _device_parts(sample: Mapping[str, Any] | None, rows: Sequence[RunRow], now:
     if sample["gpu_memory_bytes"] is not None and sample["gpu_memory_total_bytes"]:
         parts.append(f"  {sample['gpu_memory_bytes'] / 2**30:.0f}/{size(sample['gpu_memory_total_bytes'])}")
     elif is_cpu and sample["process_memory_bytes"] is not None:
-        parts.append(f"  {size(sample['process_memory_bytes'])}")
+        # As many decimals at every poll: else all that is left of it would jump.
+        parts.append(f"  {sample['process_memory_bytes'] / 2**30:.2f} GiB")
     if sample["power_watts"] is not None:
         parts.append(f"  {sample['power_watts']:.0f} W")
     if sample["temperature_celsius"] is not None:

@@ -10,7 +10,7 @@ import pytest
 from textual.content import Content
 
 from simclr_tui.app import DashboardApp
-from simclr_tui.widgets.header import Header
+from simclr_tui.widgets.header import Header, _device_parts
 from simclr_tui.widgets.summary import RunSummary
 from tests.simclr_tui.support import screen_text, wait_for_text
 
@@ -95,3 +95,14 @@ async def test_little_room_on_the_disk_is_said_in_the_first_line(
         await wait_for_text(pilot, "resting", "device idle")
         await wait_for_text(pilot, *[words] if words else [])
         assert words or "disk" not in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("tenths_of_gib", "words"), [(4, "CPU  86 %  0.40 GiB"), (12, "CPU  86 %  1.20 GiB"), (120, "CPU  86 %  12.00 GiB")]
+)
+def test_the_memory_of_a_process_has_as_many_decimals_at_every_poll(tenths_of_gib: int, words: str) -> None:
+    sample = {"at": 0.0, "run_id": "x", "source": "cpu", "gpu_util": 86.0, "gpu_memory_bytes": None}
+    sample |= {"gpu_memory_total_bytes": None, "process_memory_bytes": tenths_of_gib * 2**30 / 10}
+    sample |= {"power_watts": None, "temperature_celsius": None}
+    parts = _device_parts(sample, [], now=0.0)
+    assert "".join(part if isinstance(part, str) else part[0] for part in parts) == words
