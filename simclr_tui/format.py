@@ -47,7 +47,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def tick(value: float) -> str:
-    """An axis label, as short as it can be: 0, 0.5, 250, 12.5k."""
+    """An axis label, as short as it can be: 0, 0.5, 250, 12.5k, 1e+29."""
+    if abs(value) >= 1e9:
+        return f"{value:.3g}"
     if abs(value) >= 1_000_000:
         return f"{value / 1e6:.6g}M"
     if abs(value) >= 10_000:

@@ -61,7 +61,17 @@ def test_a_duration_names_its_two_largest_units(seconds: float | None, text: str
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (0.5, "0.5"), (250, "250"), (12_500, "12.5k"), (2_500_000, "2.5M"), (2.5, "2.5")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.5, "0.5"),
+        (250, "250"),
+        (12_500, "12.5k"),
+        (2_500_000, "2.5M"),
+        (2.5, "2.5"),
+        (1e29, "1e+29"),
+        (-2e9, "-2e+09"),
+    ],
 )
 def test_ticks_are_short(value: float, text: str) -> None:
     assert tick(value) == text
