@@ -28,6 +28,8 @@ def no_steps(drawn: Sequence[Drawn]) -> str:
         )
     if row.run.lifecycle == SUBMITTED:
         return "waits in Slurm's queue, and starts by itself"
+    if drawn[0].curves.last_step:
+        return "no step has such a figure"
     return {
         "queued": f"not started yet; {key('r', 'run.resume')} starts it",
         "starting": "no step yet; the trainer is coming up",
