@@ -83,8 +83,8 @@ def status_line(row: RunRow, curves: Curves, now: float) -> list[Part]:
     elif row.state == "finished":
         parts.append(f" · {moment(row.run.lifecycle_at, now)}")
         if row.run.trained_seconds:
-            what = "measuring" if row.run.kind == "benchmark" else "training"
-            parts.append(f" after {duration(row.run.trained_seconds)} of {what}")
+            did = "measured" if row.run.kind == "benchmark" else "trained"
+            parts.append(f", {did} {duration(row.run.trained_seconds)}")
     return parts
 
 

@@ -49,7 +49,7 @@ class RunSummary(Widget):
         if not self.drawn:
             return Content("")
         one, width, now = self.drawn[0], max(1, self.size.width), time.time()
-        status = Content.assemble(*self._progress(one), *status_line(one.row, one.curves, now))
+        status = self._status(one, width, now)
         learning = Content.assemble(*learning_line(one.row, one.curves, width))
         if one.row.run.kind == "benchmark":
             opens = f"{key('b', 'run.benchmark')} opens the laboratory: trials, verdict, apply"
@@ -69,11 +69,18 @@ class RunSummary(Widget):
         """What stands in the way of the cursor's run, if anything."""
         return (failure(one.curves) if one.row.state == "failed" else "") or checkpoint_words(one.curves, now)
 
-    def _progress(self, one: Drawn) -> list[Part]:
-        progress = one.row.progress
+    def _status(self, one: Drawn, width: int, now: float) -> Content:
+        """State and what is left to do, behind as much of its progress as there is room for."""
+        status, progress = Content.assemble(*status_line(one.row, one.curves, now)), one.row.progress
         if progress is None:
-            return []
-        return [(bar(progress, _BAR_CELLS), f"${one.ink} on $panel"), f" {100 * progress:.0f} % · "]
+            return status
+        # Of a run that is finished the part would say the same twice.
+        part = "" if one.row.state == "finished" else f"{100 * progress:.0f} % · "
+        for ahead in ([(bar(progress, _BAR_CELLS), f"${one.ink} on $panel"), f" {part}"], [part]):
+            line = Content.assemble(*ahead, status)
+            if line.cell_length <= width:
+                return line
+        return status
 
     def _about(self, one: Drawn) -> Content:
         words = settings_words(one.row)

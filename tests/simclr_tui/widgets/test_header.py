@@ -3,16 +3,21 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from textual.content import Content
 
 from simclr_tui.app import DashboardApp
+from simclr_tui.charts.drawn import Drawn
+from simclr_tui.model import Curves, RunRow
 from simclr_tui.widgets.header import Header, _device_parts
 from simclr_tui.widgets.summary import RunSummary
 from tests.simclr_tui.support import screen_text, wait_for_text
+from trainer.store import RunStore
+from trainer.store.records import Run
 
 
 @dataclass
@@ -81,6 +86,29 @@ async def test_the_summary_is_painted_when_its_text_changes_and_never_else(
         summary.keep_time()
         await pilot.pause()
         assert len(painted) == 1
+
+
+async def test_when_a_run_ended_and_how_long_it_trained_is_told_whole_in_the_usual_size(
+    runs: Path, some_runs: dict[str, str]
+) -> None:
+    ended = "lifecycle_at = lifecycle_at - 3 * 86400, epoch = 500, trained_seconds = 45300"
+    with closing(RunStore.open(runs)) as store, store._write() as connection:
+        connection.execute(f"UPDATE runs SET {ended} WHERE id = ?", (some_runs["done"],))
+    app = DashboardApp(runs, select=some_runs["done"])
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "finished · epoch 500/", ", trained 12 h 35 min")
+
+
+async def test_when_a_long_run_ends_is_told_whole_and_its_bar_makes_room(run: Run) -> None:
+    row = RunRow(replace(run, epoch=212, step=212 * 390, total_steps=500 * 390, steps_per_epoch=390), "running", 0)
+    one = Drawn(row, Curves(run_id=run.id, epochs=({"epoch": 211, "t_epoch": 450.0},)))
+    summary = RunSummary()
+    line = summary._status(one, 71, 0.0).plain
+    assert line.startswith("42 % · running · epoch 212/500 · ends ")
+    assert line.endswith(" (in 1 d 12 h)")
+    assert len(line) <= 71
+    assert summary._status(one, 100, 0.0).plain.endswith(f" {line}"), "behind the bar where there is room"
+    assert summary._status(one, len(line) - 1, 0.0).plain == line.removeprefix("42 % · ")
 
 
 @pytest.mark.parametrize(
