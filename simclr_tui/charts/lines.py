@@ -17,6 +17,9 @@ _MARGIN = 0.05
 _SMALLEST_POSITIVE = 1e-3
 """Where a logarithmic axis begins if nothing is positive."""
 
+_LEAST_RATIO = 1.1
+"""Between the ends of a logarithmic axis, of a curve that is nearly level too."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
@@ -184,7 +187,7 @@ def _y_range(shape: Shape, extremes: Sequence[_Extremes], *, log: bool) -> tuple
     if log:
         smallest = min(one.smallest for one in extremes)
         smallest = smallest if math.isfinite(smallest) else _SMALLEST_POSITIVE
-        return smallest, max(high, smallest * 10)
+        return smallest, max(high, smallest * _LEAST_RATIO)
     if shape.from_zero:
         return 0.0, high * (1 + _MARGIN) or 1.0
     margin = (high - low) * _MARGIN or abs(high) * _MARGIN or 1.0

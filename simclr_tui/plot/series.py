@@ -97,12 +97,19 @@ def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[f
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten within a range, with twos and fives between them where there is room."""
+    """Powers of ten within a range, with twos and fives between them where there is room.
+
+    A range that has fewer than two of these has the ticks of a linear axis: they are all that tells its ends apart.
+    """
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         values = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
+        if len(values) < 2:
+            break
         if len(values) <= count + 1:
             return values
+    if len(values) < 2:
+        return ticks(low, high, count)
     return values[:: math.ceil(len(values) / (count + 1))]
 
 

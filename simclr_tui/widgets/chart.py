@@ -94,7 +94,7 @@ class Chart(Widget):
     def watch_data(self, data: ChartData | None) -> None:
         """Keep title and legend in the border."""
         if data is not None:
-            self.border_title = Content.assemble((data.title, "bold"))
+            self.border_title = Content.assemble((data.title, "bold"), *[(", log", MUTED)] * data.log)
             self._show_legend()
 
     def watch_cursor(self) -> None:

@@ -282,6 +282,19 @@ def test_a_logarithmic_axis_holds_zeros_at_its_foot(store: RunStore) -> None:
     assert not chart_data("accuracy", [drawn_of(store, run_id)], view).log, "percentages have none"
 
 
+def test_a_logarithmic_axis_ends_where_the_curve_does(store: RunStore) -> None:
+    run_id = add_run(store, "late")
+    rng = random.Random(3)
+    store.append(run_id, [replace(step_row(step, rng), lr=4.0 + step / 15) for step in range(1, 16)])
+    view = View(axis="step", log=True, charts=(LR,))
+    data = chart_data(LR, [drawn_of(store, run_id, charts=view.charts)], view)
+    assert data.y_range == pytest.approx((4.0 + 1 / 15, 5.0)), "not a decade above its lowest value"
+    level = add_run(store, "level")
+    store.append(level, [replace(step_row(step, rng), lr=1.0) for step in range(1, 16)])
+    low, high = chart_data(LR, [drawn_of(store, level, charts=view.charts)], view).y_range
+    assert low == 1.0 < high
+
+
 @pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("log", [False, True])
 def test_every_chart_can_be_drawn_of_any_runs(store: RunStore, axis: str, log: bool) -> None:

@@ -60,6 +60,8 @@ def test_whole_ticks_are_whole() -> None:
 def test_logarithmic_ticks_are_powers_of_ten_with_company_where_there_is_room() -> None:
     assert log_ticks(0.5, 200, 10) == [0.5, 1, 2, 5, 10, 20, 50, 100, 200]
     assert log_ticks(0.5, 200, 3) == [1, 10, 100]
+    assert log_ticks(4.0, 5.0, 6) == [4, 4.2, 4.4, 4.6, 4.8, 5], "less than a decade has those of a linear axis"
+    assert log_ticks(5.5, 9.0, 2) == ticks(5.5, 9.0, 2)
 
 
 def test_smoothing_equals_the_weighted_mean_written_out() -> None:

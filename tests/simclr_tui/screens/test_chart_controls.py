@@ -181,6 +181,8 @@ async def test_charts_are_chosen_ordered_and_remembered(runs: Path, some_runs: d
     again = DashboardApp(runs, select=some_runs["done"])
     async with again.run_test(size=SIZE) as pilot:
         await wait_for_text(pilot, "step│", "smoothed over 5 %")
+        assert "a step, ms, log ─" in screen_text(again)
+        assert "contrastive accuracy, % " in screen_text(again), "it has no logarithmic axis"
         view = board_of(again).view
         assert (view.charts, view.log, view.axis, view.smoothing) == (charts, True, "step", 0.05)
         assert not again.screen.query("#loss")
