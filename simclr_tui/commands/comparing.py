@@ -24,26 +24,35 @@ def compare_runs(options: argparse.Namespace, runs: Path) -> int:
     """Print or write the comparison of some runs.
 
     Raises:
-        UsageError: a run is unknown, can't be compared or stands there twice, or the format and the file don't fit.
-        OSError: the file can't be written.
+        UsageError: a run is unknown, can't be compared or stands there twice, the format and the file don't fit, or the
+            file can't be written.
     """
     format_ = _format(options)
     with open_reader(runs) as reader:
         sides = _sides(reader, options)
     comparison = compare(sides, sides[0].run.id, price=read_price())
+    if options.out is None:
+        say(_written(comparison, format_, options.all_settings, _terminal_width()).rstrip("\n"))
+        return ExitCode.FINISHED
+    out = Path(options.out)
+    try:
+        _write(sides, comparison, out, format_, unfolded=options.all_settings)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"--out: {out} can't be written ({reason}); name a file that you can write") from error
+    say(f"{out.resolve()} compares {', '.join(one.name for one in comparison.headings)}")
+    return ExitCode.FINISHED
+
+
+def _write(sides: list[Side], comparison: Comparison, out: Path, format_: str, *, unfolded: bool) -> None:
     if format_ in PICTURES:
         from simclr_tui.compare.picture import draw
 
-        draw(sides, comparison, Path(options.out), unfolded=options.all_settings)
-    elif options.out:
+        draw(sides, comparison, out, unfolded=unfolded)
+    else:
         from trainer.durable import write_durably
 
-        write_durably(Path(options.out), _written(comparison, format_, options.all_settings).encode())
-    else:
-        say(_written(comparison, format_, options.all_settings, _terminal_width()).rstrip("\n"))
-    if options.out:
-        say(f"{Path(options.out).resolve()} compares {', '.join(one.name for one in comparison.headings)}")
-    return ExitCode.FINISHED
+        write_durably(out, _written(comparison, format_, unfolded).encode())
 
 
 def _format(options: argparse.Namespace) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -108,6 +109,18 @@ def test_files_are_read_back_by_their_ending(
     assert "settings that differ" in (tmp_path / "out.txt").read_text()
     assert json.loads(printed(capsys, runs, "base", "warm", "--json")) == found
     assert printed(capsys, runs, "base", "warm", "--format", "csv") == (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["nowhere/out.md", "nowhere/out.svg", "folder.csv", "folder.png"])
+def test_a_file_that_can_not_be_written_is_one_sentence(
+    runs: Path, three: dict[str, str], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("folder.csv", "folder.png"):
+        (tmp_path / folder).mkdir()
+    assert main(["--runs-dir", str(runs), "compare", "base", "warm", "--out", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"simclr-tui: --out: .* can't be written \((No such file|Is a dir).*\); name a file .*\n", said)
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".tmp"], "nothing is left behind"
 
 
 def test_a_name_in_letters_that_the_font_lacks_prints_no_warning(store: RunStore, tmp_path: Path) -> None:
