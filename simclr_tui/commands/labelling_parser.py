@@ -78,6 +78,7 @@ def _tag_verb(verbs: Any) -> None:
         "tags",
         metavar="TAG",
         nargs="*",
+        default=[],
         help=f"a word of at most {LONGEST_TAG} characters to add, with or without a plus; one with a minus is taken "
         "away (-h after --)",
     )

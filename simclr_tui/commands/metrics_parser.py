@@ -18,7 +18,7 @@ def add_metrics_verb(verbs: Any) -> None:
         takes_list=True,
     )
     run_argument(metrics)
-    metrics.add_argument("names", metavar="NAME", nargs="*", help="of series; without any they are listed")
+    metrics.add_argument("names", metavar="NAME", nargs="*", default=[], help="of series; without any they are listed")
     metrics.add_argument(
         "--x", choices=AXES, default="step", help="what values are over; both times in seconds [default %(default)s]"
     )

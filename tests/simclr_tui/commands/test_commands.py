@@ -367,6 +367,16 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert len(list(runs.iterdir())) >= 4
 
 
+@pytest.mark.parametrize("verb", ["metrics", "tag"])
+def test_what_may_be_left_out_is_not_called_required(
+    verb: str, runs: Path, some_runs: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--runs-dir", str(runs), verb])
+    assert capsys.readouterr().err == "simclr-tui: the following arguments are required: RUN\n"
+    assert main(["--runs-dir", str(runs), verb, "resting"]) == 0
+
+
 def test_the_help_of_resume_names_only_settings_that_can_not_change_a_result(runs: Path) -> None:
     text = call(runs, "resume", "--help", first=False).stdout
     for field in fields_of(PretrainConfig):
