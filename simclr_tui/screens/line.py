@@ -92,9 +92,11 @@ class LineControls(BoardKeys):
         row = self.board.cursor
         if row is not None and row.turn is not None:
             return row
-        name = row.run.name if row is not None else "no run"
-        puts = f"{key('Q', 'line.join')} puts a run that has ended in one"
-        self.notify(f"{name} waits in no line; {puts}", severity="warning")
+        if row is None:
+            self.notify(f"there is no run to wait; {key('n', 'runs.new')} makes one", severity="warning")
+        else:
+            puts = f"{key('Q', 'line.join')} puts a run that has ended in one"
+            self.notify(f"{row.run.name} waits in no line; {puts}", severity="warning")
         return None
 
 

@@ -116,6 +116,8 @@ async def test_an_empty_folder_names_the_key_that_makes_a_run(runs: Path) -> Non
         for key in ("p", "s", "r", "e", "space", "enter", "down"):
             await pilot.press(key)
         await wait_until(pilot, lambda: "there is no run to pause; n makes one" in toasts(app))
+        await pilot.press("h")
+        await wait_until(pilot, lambda: "there is no run to wait; n makes one" in toasts(app))
     assert not runs.exists()
 
 
