@@ -294,8 +294,10 @@ def test_an_outage_is_said_once_when_it_lasts_and_once_when_it_is_over() -> None
     assert outage.failed("locked", 10.0) is None
     assert outage.over(10.5) is None, "a moment is nobody's concern"
     assert outage.failed("locked", 20.0) is None
-    assert (outage.failed("locked", 22.5) or "").startswith("locked. What is shown is as it was")
+    said = outage.failed("locked", 22.5) or ""
+    assert said.startswith("the store can't be read: locked. What is shown is as it was")
+    assert "`simclr-tui doctor`" in said, "it names a remedy"
     assert outage.failed("locked", 23.0) is None
-    assert (outage.failed("gone", 24.0) or "").startswith("gone.")
+    assert (outage.failed("gone", 24.0) or "").startswith("the store can't be read: gone.")
     assert outage.over(80.0) == "the store is read again, after 1 min"
     assert outage.over(81.0) is None
