@@ -28,6 +28,8 @@ def no_steps(drawn: Sequence[Drawn]) -> str:
         )
     if row.run.lifecycle == SUBMITTED:
         return "waits in Slurm's queue, and starts by itself"
+    if not drawn[0].curves.is_read:
+        return "reading the store"
     if drawn[0].curves.last_step:
         return "no step has such a figure"
     return {
@@ -40,6 +42,8 @@ def no_knn(drawn: Sequence[Drawn]) -> str:
     """Why there is no kNN score."""
     if not drawn or drawn[0].row.run.kind in ("evaluate", IMPORTED):
         return no_steps(drawn)
+    if not drawn[0].curves.is_read:
+        return "reading the store"
     every = setting(drawn[0].row, "knn_every", 1)
     if not every:
         return "no kNN score: it is switched off (--knn-every 0)"

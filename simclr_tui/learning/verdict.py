@@ -36,7 +36,7 @@ def learning_line(row: RunRow, curves: Curves, width: int | None = None) -> list
     rate = images_per_second(row, curves)
     facts += [[f"{number(rate)} images/s"]] if rate else []
     if not verdict and not facts:
-        return [failure(curves) or "nothing measured yet"]
+        return [failure(curves) or ("nothing measured yet" if curves.is_read else "reading the store")]
     return _joined([verdict, *facts] if verdict else facts, width)
 
 
