@@ -21,10 +21,8 @@ class Outage:
         if now - self._since < _WORTH_SAYING_SECONDS or reason == self._said:
             return None
         self._said = reason
-        return (
-            f"the store can't be read: {reason}. What is shown is as it was, and it is looked for again twice a second; "
-            "`simclr-tui doctor` says what to do if that lasts"
-        )
+        shown = "What is shown is as it was, and it is looked for again twice a second"
+        return f"the store can't be read: {reason}. {shown}; `simclr-tui doctor` says what to do if that lasts"
 
     def over(self, now: float) -> str | None:
         """What to say of a poll that found the store again, if anything."""
