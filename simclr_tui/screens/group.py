@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
+from simclr_tui.keys import key
 from simclr_tui.screens.mixin import BoardKeys
 from simclr_tui.verbs import named, refusal
 from trainer.people import is_anothers, named_with_owner, owner_name
@@ -39,7 +40,8 @@ class GroupControls(BoardKeys):
         """Ask once, then do it to every marked run that it can be done to."""
         marked = self.board.marked_rows
         if not marked:
-            self.notify(f"no run is marked; space marks the cursor's run, and then {verb} asks all of them")
+            marks, does = key("space", "run.mark"), key(verb[0].upper(), f"marked.{verb}")
+            self.notify(f"no run is marked; {marks} marks the cursor's run, and then {does} {verb}s all that are")
             return
         able, refused = sorted_out(verb, marked)
         if not able:

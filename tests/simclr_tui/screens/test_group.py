@@ -24,7 +24,7 @@ async def test_without_a_mark_nothing_is_asked_of_any_run(runs: Path, some_runs:
     async with app.run_test(size=SIZE) as pilot:
         await wait_for_text(pilot, "resting")
         await pilot.press("P")
-        await wait_until(pilot, lambda: "no run is marked; space marks" in toasts(app))
+        await wait_until(pilot, lambda: "cursor's run, and then P pauses all that are" in toasts(app))
         assert not isinstance(app.screen, ConfirmScreen)
 
 
