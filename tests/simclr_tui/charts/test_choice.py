@@ -1,6 +1,7 @@
 """What is remembered of how charts are looked at."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -70,6 +71,28 @@ def test_a_curve_has_its_whole_name_whatever_its_run_is_called() -> None:
     drawn = [Drawn(row_of("lo", steps_per_epoch=10, step=10), Curves(run_id="lo", steps={"loss": [point]}))]
     lines = reading_lines(chart_of("loss", drawn, View()), drawn, View(), 100)
     assert "".join(part if isinstance(part, str) else part[0] for part in lines[1]).split()[:3] == ["●", "lo", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"),
+    [
+        (120, ["run", "curve", "value", "of its stretch", "read at", "last shown"]),
+        (80, ["run", "curve", "value", "read at", "last shown"]),
+        (58, ["run", "curve", "value", "read at"]),
+        (38, ["run", "curve", "value"]),
+    ],
+)
+def test_figures_at_the_cursor_that_do_not_fit_are_left_out_whole(width: int, heads: list[str]) -> None:
+    name = "a-run-with-a-long-name-of-its-own"
+    curves = Curves(run_id=name, steps={"loss": [Point(1, 16, 1.0, 3.0, 2.0, 2.0)]})
+    drawn = [Drawn(row_of(name, steps_per_epoch=10, step=16), curves)]
+    lines = [
+        "".join(part if isinstance(part, str) else part[0] for part in line)
+        for line in reading_lines(chart_of("loss", drawn, View()), drawn, View(), width)
+    ]
+    assert re.split(r"\s{2,}", lines[0].strip()) == heads
+    assert len({len(line) for line in lines}) == 1, "figures stand below their names"
+    assert len(lines[0]) <= width
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 10), (20, 10), (10, 20)])
