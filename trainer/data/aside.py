@@ -30,3 +30,9 @@ def aside(work: Callable[[], Result], check: Check) -> Result:
         except NotYet:
             if done.done():  # the work's own time-out
                 raise
+
+
+def download_reason(error: Exception) -> str:
+    """Why a download failed, as the system says it and without the classes of urllib."""
+    cause = getattr(error, "reason", error)  # of a URLError, an OSError or a text
+    return str(getattr(cause, "strerror", None) or cause)

@@ -10,7 +10,7 @@ from urllib.error import URLError
 import torch
 import torchvision
 
-from trainer.data.aside import aside
+from trainer.data.aside import aside, download_reason
 from trainer.data.fingerprint import of_files
 from trainer.data.split import Check, Split, TensorImages, go_on
 from trainer.errors import DataError
@@ -57,6 +57,6 @@ def _sentence(data_dir: Path, error: Exception) -> str:
     if _present(data_dir):
         return f"--dataset: {folder} does not hold CIFAR-10 as it was published; delete it and start again"
     return (
-        f"--dataset: cifar10 is not in {folder} and can't be downloaded ({error}); connect to the network, or copy "
-        f"{FOLDER} there, or give --dataset shapes"
+        f"--dataset: cifar10 is not in {folder} and can't be downloaded ({download_reason(error)}); "
+        f"connect to the network, or copy {FOLDER} there, or give --dataset shapes"
     )

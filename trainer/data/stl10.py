@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torchvision
 
-from trainer.data.aside import aside
+from trainer.data.aside import aside, download_reason
 from trainer.data.fingerprint import of_files
 from trainer.data.split import Check, Indices, Split, as_indices, go_on, resize
 from trainer.errors import DataError
@@ -130,8 +130,8 @@ def _folder(data_dir: Path, check: Check = go_on) -> Path:
         aside(lambda: torchvision.datasets.STL10(str(data_dir), split="test", download=True), check)
     except (URLError, OSError, RuntimeError) as error:
         raise DataError(
-            f"--dataset: stl10 is not in {folder} and can't be downloaded ({error}); connect to the network, or copy "
-            f"{FOLDER} there, or give --dataset shapes"
+            f"--dataset: stl10 is not in {folder} and can't be downloaded ({download_reason(error)}); "
+            f"connect to the network, or copy {FOLDER} there, or give --dataset shapes"
         ) from error
     return folder
 
