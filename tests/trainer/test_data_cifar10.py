@@ -51,9 +51,7 @@ def test_without_a_network_the_sentence_says_what_to_do(tmp_path: Path, monkeypa
         raise URLError(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", no_network)
-    with pytest.raises(
-        DataError, match=r"downloaded \(Name or service not known\); .*copy cifar-10-batches-py there"
-    ):
+    with pytest.raises(DataError, match=r"downloaded \(Name or service not known\); .*copy cifar-10-batches-py there"):
         cifar10.open_split(tmp_path, "train", 32)
 
 
