@@ -267,7 +267,7 @@ def test_less_time_after_fewer_steps_is_no_better() -> None:
 
 
 def test_what_a_fork_took_since_the_fork_is_not_compared_with_what_a_whole_run_took() -> None:
-    cost = {"step": 100, "trained_seconds": 500.0, "lifecycle_at": 600.0}
+    cost: dict[str, Any] = {"step": 100, "trained_seconds": 500.0, "lifecycle_at": 600.0}
     whole = make_side("whole", totals=Totals(began_at=0.0, energy_joules=7.2e6), **cost)
     fork = make_side("fork", totals=Totals(began_at=400.0, energy_joules=3.6e6), parent_step=50, **cost)
     comparison = compare([whole, fork])
