@@ -69,7 +69,7 @@ class ListControls(BoardKeys):
             self.notify("the list shows no run to mark", severity="warning")
             return
         is_new = self.board.mark_all()
-        runs = "1 run" if count == 1 else f"{count} runs"
+        runs = "1 run" if count == 1 else f"{count:,} runs"
         self.notify(f"{runs} marked; M again takes the marks away" if is_new else "no run is marked")
         self.show_board()
 
@@ -204,7 +204,7 @@ class ListControls(BoardKeys):
         """How many runs there are, and everything because of which some can't be seen."""
         board, listed, left = self.board, self.board.listed, self.query_one("#left")
         shown, count = len(board.visible), len(board.rows)
-        total = f"{shown} of {count}" if board.filter or shown != count else str(count)
+        total = f"{shown:,} of {count:,}" if board.filter or shown != count else f"{count:,}"
         parts: list[str | tuple[str, str]] = [("runs", "bold"), f"  {total}"]
         if board.filter:
             parts += ["  ", (f"filter: {board.filter}", "$accent")]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,23 @@ async def test_a_hundred_runs_are_listed_and_the_cursor_reaches_the_last(runs: P
         assert not table.show_horizontal_scrollbar
         row = next(line for line in lines_of(app) if "▸" in line and "sweep-099" in line)
         assert "16.0" in row, "the scroll bar hides no figure"
+
+
+async def test_a_thousand_runs_are_counted_with_their_thousands_apart(runs: Path) -> None:
+    with closing(RunStore.open(runs)) as store:
+        first = add_run(store, "sweep-0", steps=1, lifecycle="finished")
+        with store._write() as connection:
+            names = [row[1] for row in connection.execute("PRAGMA table_info(runs)") if row[1] not in ("id", "name")]
+            others = ", ".join(names)
+            connection.executemany(
+                f"INSERT INTO runs (id, name, {others}) SELECT ?, ?, {others} FROM runs WHERE id = ?",
+                [(f"copy{number:06}", f"sweep-{number}", first) for number in range(1, 1200)],
+            )
+    app = DashboardApp(runs)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await wait_for_text(pilot, "runs  1,200")
+        await pilot.press("slash", *"sweep", "minus", "1", "enter")
+        await wait_for_text(pilot, "runs  311 of 1,200")
 
 
 async def test_a_killed_run_is_shown_as_interrupted_within_3_seconds_with_the_key_that_resumes_it(
