@@ -78,7 +78,7 @@ class RunSummary(Widget):
         part = "" if one.row.state == "finished" else f"{100 * progress:.0f} % · "
         for ahead in ([(bar(progress, _BAR_CELLS), f"${one.ink} on $panel"), f" {part}"], [part]):
             line = Content.assemble(*ahead, status)
-            if line.cell_length <= width:
+            if line.cell_length <= width or one.row.state == "stalled":  # which has two lines
                 return line
         return status
 
