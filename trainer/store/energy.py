@@ -37,11 +37,14 @@ def add_energy(connection: Any, run_id: str, used: Used) -> None:
         connection.execute(_ADD, values)
 
 
-def energy_so_far(connection: Any, run_id: str) -> dict[str, float | None]:
-    """The columns of an epoch's row that say what the run has taken. Reads only."""
-    names = ("energy_joules", "cpu_energy_joules")
-    row = connection.execute(f"SELECT {', '.join(names)} FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return dict(zip(names, row or (), strict=False))
+def energy_so_far(connection: Any, run_id: str) -> dict[str, float]:
+    """The columns of an epoch's row that say what the run has taken, as far as that is known. Reads only.
+
+    A store of an older version has no such columns.
+    """
+    cursor = connection.execute("SELECT * FROM runs WHERE id = ?", (run_id,))
+    row = dict(zip((column[0] for column in cursor.description), cursor.fetchone() or (), strict=False))
+    return {name: row[name] for name in ("energy_joules", "cpu_energy_joules") if row.get(name) is not None}
 
 
 def sampled_joules(
