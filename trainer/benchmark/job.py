@@ -239,9 +239,11 @@ class _Benchmark:
         self._job.event("verdict", words)
 
     def _short_of_time(self, rows: list[TrialRow]) -> str:
-        """What a verdict would have taken, where the budget left no time for it."""
-        budget = self._config.budget_minutes
-        if not budget or 0 < self._config.rounds < FEWEST_ROUNDS:
+        """What a verdict would have taken, where the rounds that were asked for or the budget left it none."""
+        budget, rounds = self._config.budget_minutes, self._config.rounds
+        if 0 < rounds < FEWEST_ROUNDS:
+            return f"--rounds {rounds} is too few for a verdict; 0 takes as many as it needs."
+        if not budget:
             return ""
         if not any(row.round for row in rows):
             return f"--budget-minutes {budget:g} left no time for a round after the warm-ups; give more."

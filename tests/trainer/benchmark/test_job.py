@@ -225,6 +225,13 @@ def test_a_budget_that_was_too_small_is_told_with_one_that_is_not(store: RunStor
     assert verdict == f"Nothing has been measured yet. {left}"
 
 
+def test_rounds_that_are_too_few_for_a_verdict_are_told_with_what_takes_enough(store: RunStore, runs: Path) -> None:
+    done = run(runs, store, new_benchmark(store, vary="cache=ram", rounds=1))
+    (verdict,) = said(store, done.run_id, "verdict")
+    assert verdict.startswith("So far, after 1 of the 10 rounds that a verdict needs, ")
+    assert verdict.endswith(". --rounds 1 is too few for a verdict; 0 takes as many as it needs.")
+
+
 def test_figures_of_two_devices_are_not_put_side_by_side(
     store: RunStore, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
