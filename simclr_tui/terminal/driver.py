@@ -1,6 +1,8 @@
 """Textual's driver for terminals of Unix, which also tells whether the terminal keeps up with what is written to it."""
 
+import os
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -73,6 +75,17 @@ class PatientDriver(LinuxDriver):
             # The driver makes its parser by this name and offers no other way to stand before it.
             parser = partial(_FilteringParser, self._filter, [typed] if typed else [])
             linux_driver.XTermParser = parser  # type: ignore[attr-defined, assignment]
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """What the terminal says of itself; $COLUMNS and $LINES, which a shell once exported, only where it does not.
+
+        Textual believes the variables first, and then no change of the window is seen.
+        """
+        with suppress(OSError):
+            size = os.get_terminal_size(self.fileno)
+            if size.columns and size.lines:
+                return size.columns, size.lines
+        return super()._get_terminal_size()
 
     @property
     def answers(self) -> str:

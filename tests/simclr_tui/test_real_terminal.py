@@ -36,6 +36,23 @@ def without_clock(picture: Picture) -> list[str]:
     return [re.sub(r"\d\d:\d\d:\d\d", "", line) for line in picture.lines]
 
 
+def test_its_size_is_the_terminals_whatever_a_shell_has_exported(runs: Path, some_runs: dict[str, str]) -> None:
+    """As with `docker exec -e COLUMNS=… -e LINES=…`, or readline, which sets both."""
+    with Terminal(runs, COLUMNS="60", LINES="15") as terminal:
+        settled(terminal, "resting", "events")
+        at = len(terminal.output)
+        terminal.resize(100, 30)
+        terminal.wait(lambda: "quit" in shown(terminal.output[at:], 100, 30)[29])
+        assert shown(terminal.output[at:], 100, 30)[0].rstrip()[-8:].replace(":", "").isdecimal(), "the clock"
+        assert len(shown(terminal.output[at:], 100, 30)[0].rstrip()) > 90
+
+
+def shown(written: bytes, width: int, height: int) -> list[str]:
+    picture = Picture(width, height)
+    picture.write(written)
+    return picture.lines
+
+
 def test_without_colours_it_stands_still_for_few_bytes_and_survives_a_storm_of_sizes(
     runs: Path, some_runs: dict[str, str]
 ) -> None:
