@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 _BUSY_TIMEOUT_SECONDS = 0.25
 _FIRST_EVENTS = 200
+_NEW_CURVES_SECONDS = 0.1
+"""So long a poll reads runs that are drawn for the first time, so that the first of them don't wait for the last."""
 
 
 def check_store(runs: Path) -> None:
@@ -185,15 +187,24 @@ class Feed:
         }
 
     def _curves(self, reader: StoreReader, rows: list[RunRow]) -> list[Curves]:
+        """What is new of the runs that are drawn; of those drawn for the first time the cursor's comes first."""
         watched = self._watched
-        runs = {row.run.id: row.run for row in rows if row.run.id in watched.run_ids}
-        self._readers = {run_id: self._readers.get(run_id) or CurveReader(run_id) for run_id in runs}
+        runs = {row.run.id: row.run for row in rows}
+        wanted = [run_id for run_id in watched.run_ids if run_id in runs]
+        self._readers = {run_id: self._readers[run_id] for run_id in wanted if run_id in self._readers}
         windows = {run_id: (first, last) for run_id, first, last in watched.windows}
-        read = (
-            self._readers[run_id].read(reader, run, watched.columns, charts=watched.charts, window=windows.get(run_id))
-            for run_id, run in runs.items()
-        )
-        return [curves for curves in read if curves is not None]
+        new = [run_id for run_id in wanted if run_id not in self._readers]
+        end = time.monotonic() + _NEW_CURVES_SECONDS
+        found: list[Curves | None] = []
+        for run_id in (*self._readers, *new):
+            if run_id in new[1:] and time.monotonic() > end:
+                self._wake.set()  # the rest at once, but not before these are shown
+                break
+            one = self._readers.setdefault(run_id, CurveReader(run_id))
+            found.append(
+                one.read(reader, runs[run_id], watched.columns, charts=watched.charts, window=windows.get(run_id))
+            )
+        return [curves for curves in found if curves is not None]
 
     def _learning(self, reader: StoreReader, rows: list[RunRow]) -> Learning | None:
         run_id = self._watched.learning_id

@@ -125,6 +125,28 @@ def test_curves_that_are_drawn_for_the_first_time_do_not_wait_for_the_figures_of
     assert feed.posted.index(figured) > feed.posted.index(drawn)
 
 
+@pytest.mark.parametrize(("seconds", "messages"), [(0.0, 4), (60.0, 1)])
+def test_the_cursors_run_is_shown_before_the_others_are_read_which_follow_at_once(
+    start: Callable[[Path], Running],
+    runs: Path,
+    some_runs: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    messages: int,
+) -> None:
+    monkeypatch.setattr("simclr_tui.feed._NEW_CURVES_SECONDS", seconds)
+    ids = [some_runs[name] for name in ("resting", "waiting", "done", "broken")]
+    feed = start(runs)
+    feed.wait(Polled)
+    begun = time.monotonic()
+    feed.feed.watch(Watched(tuple(ids), 100))
+    feed.wait(Polled, lambda m: any(one.run_id == ids[-1] for one in m.curves))
+    assert time.monotonic() - begun < 4 * 0.5, "not one at every poll"
+    drawn = [[one.run_id for one in m.curves] for m in feed.posted if isinstance(m, Polled) and m.curves]
+    assert len(drawn) == messages
+    assert [run_id for each in drawn for run_id in each] == ids
+
+
 def rows_of(message: Message) -> list[RunRow]:
     return list(message.rows or ()) if isinstance(message, Polled) else []
 
