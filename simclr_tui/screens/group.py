@@ -40,7 +40,12 @@ class GroupControls(BoardKeys):
         """Ask once, then do it to every marked run that it can be done to."""
         marked = self.board.marked_rows
         if not marked:
-            marks, does = key("space", "run.mark"), key(verb[0].upper(), f"marked.{verb}")
+            keys = {
+                "pause": key("P", "marked.pause"),
+                "resume": key("R", "marked.resume"),
+                "stop": key("S", "marked.stop"),
+            }
+            marks, does = key("space", "run.mark"), keys[verb]
             self.notify(f"no run is marked; {marks} marks the cursor's run, and then {does} {verb}s all that are")
             return
         able, refused = sorted_out(verb, marked)

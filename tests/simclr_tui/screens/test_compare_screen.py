@@ -314,11 +314,16 @@ async def test_the_table_is_laid_out_for_the_width_that_charts_beside_it_leave(
         table = screen.query_one(CompareTable)
         await pilot.resize_terminal(200, 60)
         await wait_until(pilot, lambda: table.region.width < 200)
-        lines = [line.rstrip() for line in str(screen.query_one("#compare-rows").render()).splitlines()]
-        assert screen.comparison is not None
-        room = screen.query_one("#compare-rows").size.width
-        wanted = Layout(comparison=screen.comparison, width=room - 1, cursor=0)
-        assert lines == [plain(row) for row in wanted.body()], "no word is cut by the edge"
+
+        def is_laid_out() -> bool:
+            """Whether no word is cut by the edge."""
+            assert screen.comparison is not None
+            rows = screen.query_one("#compare-rows")
+            wanted = Layout(comparison=screen.comparison, width=rows.size.width - 1, cursor=0)
+            lines = [line.rstrip() for line in str(rows.render()).splitlines()]
+            return lines == [plain(row) for row in wanted.body()]
+
+        await wait_until(pilot, is_laid_out)
 
 
 async def test_small_charts_have_the_same_axes(runs: Path, three: dict[str, str]) -> None:

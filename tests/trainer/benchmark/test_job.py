@@ -218,10 +218,10 @@ def test_rounds_of_a_throttled_device_are_told_and_made_up_for(
 
 
 def test_a_budget_that_was_too_small_is_told_with_one_that_is_not(store: RunStore, runs: Path) -> None:
-    done = run(runs, store, new_benchmark(store, vary="cache=ram", rounds=0, budget_minutes=0.001))
+    done = run(runs, store, new_benchmark(store, vary="cache=ram", rounds=0, budget_minutes=0.0001))
     (verdict,) = said(store, done.run_id, "verdict")
     assert [row.round for row in done.rows] == [0]
-    left = "--budget-minutes 0.001 left no time for a round after the warm-ups; give more."
+    left = "--budget-minutes 0.0001 left no time for a round after the warm-ups; give more."
     assert verdict == f"Nothing has been measured yet. {left}"
 
 
