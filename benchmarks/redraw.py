@@ -5,9 +5,10 @@ One run is appended by the real writer, 150 steps a commit; the buckets of the o
 their ids, so every size of bucket is there as the writer leaves it. A store is made once and kept in the cache folder.
 
 The dashboard runs in Textual's own test driver at 120 × 36, with 12 runs drawn. *First picture* is from making the app
-to the first screen with curves, of one run and, since marks are remembered, of twelve, of which those that are not read
-within a tenth of a second follow (*all*); as in the command, garbage is not looked for among the modules. *Redraw* is a
-poll that finds a new step, what the screen does with it, and the whole screen laid out and drawn again.
+to the first screen with curves, of one run and, since marks are remembered, of twelve, the cursor's first; those that
+are not read within a twentieth of a second follow (*all*). As in the command, garbage is not looked for among the
+modules. *Redraw* is a poll that finds a new step, what the screen does with it, and the whole screen laid out and drawn
+again.
 """
 
 import argparse

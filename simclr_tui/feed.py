@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 _BUSY_TIMEOUT_SECONDS = 0.25
 _FIRST_EVENTS = 200
-_NEW_CURVES_SECONDS = 0.1
+_NEW_CURVES_SECONDS = 0.05
 """So long a poll reads runs that are drawn for the first time, so that the first of them don't wait for the last."""
 
 
