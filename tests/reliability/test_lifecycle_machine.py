@@ -59,6 +59,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.state = "queued"
         self.rows: list[tuple[Any, ...]] = []
         self.damaged = 0
+        self.harmed: set[int] = set()
 
     @initialize()
     def make(self) -> None:
@@ -142,15 +143,18 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(is_idle)
     @rule(place=st.floats(0, 0.999))
     def damage_the_newest_checkpoint(self, place: float) -> None:
-        """Flip a bit of it, as long as there is one before it."""
+        """Flip a bit of it, as long as there is one before it and a trainer will still read it; once is enough."""
         folder = checkpoint_dir(self.runs, self.run_id)
         found = checkpoint.steps_on_disk(folder)
-        if len(found) < 2:
+        if len(found) < 2 or self.state == "finished":
             return
         (file,) = folder.glob(f"step-{found[0]}-*.pt")
+        if file.stat().st_mtime_ns in self.harmed:
+            return
         data = bytearray(file.read_bytes())
         data[int(place * len(data))] ^= 1
         file.write_bytes(data)
+        self.harmed.add(file.stat().st_mtime_ns)
         self.damaged += 1
 
     @precondition(is_idle)
