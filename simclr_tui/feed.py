@@ -200,10 +200,10 @@ class Feed:
             if run_id in new[1:] and time.monotonic() > end:
                 self._wake.set()  # the rest at once, but not before these are shown
                 break
-            one = self._readers.setdefault(run_id, CurveReader(run_id))
-            found.append(
-                one.read(reader, runs[run_id], watched.columns, charts=watched.charts, window=windows.get(run_id))
-            )
+            if run_id in new:
+                self._readers[run_id] = CurveReader(run_id)
+            one, window = self._readers[run_id], windows.get(run_id)
+            found.append(one.read(reader, runs[run_id], watched.columns, charts=watched.charts, window=window))
         return [curves for curves in found if curves is not None]
 
     def _learning(self, reader: StoreReader, rows: list[RunRow]) -> Learning | None:

@@ -18,7 +18,7 @@ _NARROWEST = 20
 """Cells that a small chart needs."""
 
 
-_KINDS = ("together", "each its own", "settings against results")
+_TOGETHER, _EACH, _COORDINATES = _KINDS = ("together", "each its own", "settings against results")
 
 
 class CompareCharts(Container):
@@ -27,7 +27,7 @@ class CompareCharts(Container):
     def __init__(self, *, id: str) -> None:
         """Args: the widget's id."""
         super().__init__(id=id)
-        self._kind = _KINDS[0]
+        self._kind = _TOGETHER
         self._drawn: Sequence[Drawn] = ()
         self._view = View()
         self.rows = 1
@@ -53,31 +53,31 @@ class CompareCharts(Container):
         self._show_coordinates(comparison)
         whole = (self.query_one("#compare-loss", Chart), self.query_one("#compare-knn", Chart))
         small = list(self.query(".small").results(Chart))
-        wanted = len(drawn) if self._kind == _KINDS[1] else 0
+        wanted = len(drawn) if self._kind == _EACH else 0
         for chart in small[wanted:]:
             chart.remove()
         if wanted > len(small):
             small += self._mounted(wanted - len(small))
         for chart in whole:
-            chart.display = self._kind == _KINDS[0]
+            chart.display = self._kind == _TOGETHER
         self._arrange(wanted)
-        if wanted:
+        if self._kind == _EACH:
             for chart, data in zip(small, small_multiples(drawn, self._view), strict=False):
                 chart.axis, chart.data = self._view.axis, data
-            return
-        for chart, panel in zip(whole, (loss_panel, knn_panel), strict=True):
-            chart.axis, chart.data = self._view.axis, panel(drawn, self._view)
+        if self._kind == _TOGETHER:
+            for chart, panel in zip(whole, (loss_panel, knn_panel), strict=True):
+                chart.axis, chart.data = self._view.axis, panel(drawn, self._view)
 
     def _show_coordinates(self, comparison: Comparison | None) -> None:
         """Made when it is first asked for, as most comparisons never do."""
         chart = next(iter(self.query(CoordinatesChart)), None)
-        is_shown = self._kind == _KINDS[2]
+        is_shown = self._kind == _COORDINATES
         if chart is None and is_shown:
             chart = CoordinatesChart(id="compare-coordinates", classes="cell")
             self.mount(chart)
         if chart is not None:
             chart.display = is_shown
-            if comparison is not None:
+            if is_shown and comparison is not None:
                 chart.show(coordinates(comparison))
 
     def _mounted(self, count: int) -> list[Chart]:
@@ -89,7 +89,7 @@ class CompareCharts(Container):
     def _arrange(self, small: int) -> None:
         """So many columns as small charts have room for, evenly filled rows; two where all runs are in one,
         below each other beside the table; parallel coordinates have all of it."""
-        if self._kind == _KINDS[2]:
+        if self._kind == _COORDINATES:
             self.rows = 1
             self.styles.grid_size_columns = self.styles.grid_size_rows = 1
             return
