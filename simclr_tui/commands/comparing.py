@@ -9,8 +9,8 @@ from simclr_tui.comfort.user_settings import read_price
 from simclr_tui.commands.comparing_parser import FORMATS
 from simclr_tui.commands.output import open_reader, say
 from simclr_tui.compare.build import compare
-from simclr_tui.compare.export import as_csv, as_json, markdown, text
-from simclr_tui.compare.latex import latex
+from simclr_tui.compare.export import text
+from simclr_tui.compare.formats import WRITERS
 from simclr_tui.compare.reader import read_sides
 from simclr_tui.compare.side import Side, refusal
 from simclr_tui.compare.table import Comparison
@@ -87,14 +87,8 @@ def _sides(reader: StoreReader, options: argparse.Namespace) -> list[Side]:
 
 
 def _written(comparison: Comparison, format_: str, unfolded: bool, width: int | None = None) -> str:
-    if format_ == "json":
-        return as_json(comparison)
-    if format_ == "csv":
-        return as_csv(comparison, unfolded=unfolded)
-    if format_ == "tex":
-        return latex(comparison, unfolded=unfolded)
-    if format_ == "md":
-        return markdown(comparison, unfolded=unfolded)
+    if format_ in WRITERS:
+        return WRITERS[format_](comparison, unfolded)
     return text(comparison, width, unfolded=unfolded) + "\n"
 
 

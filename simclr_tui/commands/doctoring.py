@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.commands.output import printable, say, say_json
+from simclr_tui.commands.output import one_line, say, say_json
 from trainer.doctor import LEVELS, Check, Depth, examine
 from trainer.doctor.check import plural
 from trainer.errors import ConfigError, ExitCode, TrainerError, UsageError
@@ -63,9 +63,9 @@ def _examine(runs: Path, depth: Depth, *, as_json: bool) -> int:
 
 
 def _say_check(check: Check) -> None:
-    _say_wrapped(f"  {SIGNS[check.level]} {check.level:<7}  {check.name:<{_NAME_CELLS}}  ", printable(check.seen))
+    _say_wrapped(f"  {SIGNS[check.level]} {check.level:<7}  {check.name:<{_NAME_CELLS}}  ", one_line(check.seen))
     if check.remedy:
-        _say_wrapped(" " * (_INDENT - 2) + "→ ", printable(check.remedy))
+        _say_wrapped(" " * (_INDENT - 2) + "→ ", one_line(check.remedy))
 
 
 def _say_wrapped(beginning: str, text: str) -> None:
@@ -124,7 +124,7 @@ def _say_rebuilt(result: Any) -> None:
     elif result.set_aside is None:
         say("the store lacks nothing that lies on the disk")
     for sentence in result.passed_over[:_PASSED_OVER_SHOWN]:
-        say(f"! passed over: {printable(sentence)}")
+        say(f"! passed over: {one_line(sentence)}")
     if len(result.passed_over) > _PASSED_OVER_SHOWN:
         say(f"! and {len(result.passed_over) - _PASSED_OVER_SHOWN} more")
 
@@ -146,7 +146,7 @@ def _restore(runs: Path, *, as_json: bool) -> int:
     if result.runs or result.checkpoints:
         say(f"added {_added(result)} that the backup did not know")
     for sentence in result.passed_over[:_PASSED_OVER_SHOWN]:
-        say(f"! passed over: {printable(sentence)}")
+        say(f"! passed over: {one_line(sentence)}")
     return ExitCode.FINISHED
 
 

@@ -1,9 +1,7 @@
 """`metrics`: every series of a run, and the values of some of them for people and for scripts."""
 
 import argparse
-import csv
 import dataclasses
-import io
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,7 +13,7 @@ from simclr_tui.charts.curves import CurveReader
 from simclr_tui.charts.drawn import Drawn, View, trunk_of
 from simclr_tui.charts.panels import chart_data
 from simclr_tui.commands.metrics_series import SeriesFacts, all_values, facts_of, resolve
-from simclr_tui.commands.output import columns, open_reader, say, say_json
+from simclr_tui.commands.output import columns, open_reader, say, say_csv, say_json
 from simclr_tui.format import count, number
 from simclr_tui.model import Curves, RunRow
 from simclr_tui.plot.draw import draw, text_of
@@ -72,7 +70,7 @@ def _say_list(run: Run, facts: Sequence[SeriesFacts], options: argparse.Namespac
         return
     if options.csv:
         names = [field.name for field in dataclasses.fields(SeriesFacts)]
-        _say_rows(names, ([getattr(one, name) for name in names] for one in facts))
+        say_csv(names, ([getattr(one, name) for name in names] for one in facts))
         return
     if not facts:
         say(f"{run.name} has measured nothing so far")
@@ -138,15 +136,7 @@ def _say_csv(tables: dict[str, list[tuple[Sample, float | None]]], options: argp
             for one, mean in table:
                 yield [name, one.x, one.value, one.low, one.high, *([mean] if options.smooth > 0 else [])]
 
-    _say_rows(heading, rows())
-
-
-def _say_rows(heading: Sequence[str], rows: Any) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(heading)
-    writer.writerows(["" if value is None else value for value in row] for row in rows)
-    say(text.getvalue().rstrip("\n"))
+    say_csv(heading, rows())
 
 
 def _say_table(name: str, rows: Sequence[tuple[Sample, float | None]], drawn: Drawn, view: View) -> None:

@@ -1,9 +1,11 @@
 """What commands share: opening the store, columns for people, one JSON document for scripts."""
 
+import csv
 import dataclasses
+import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,18 @@ def say(text: str) -> None:
     print(text)  # noqa: T201
 
 
-def printable(text: str) -> str:
-    """Text of files, names and settings in one line, whatever is in it."""
+def one_line(text: str) -> str:
+    """Text of files, names and settings in one line of a terminal, whatever is in it."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def say_csv(heading: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows under a heading as comma-separated values (RFC 4180); what is None is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    say(text.getvalue().removesuffix("\n"))
 
 
 def section(title: str, lines: Sequence[str]) -> None:

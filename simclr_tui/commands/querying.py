@@ -1,13 +1,11 @@
 """`query`: anybody's own question to the store, in SQL, with the answer as a table, as CSV or as JSON."""
 
 import argparse
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import Any
 
-from simclr_tui.commands.output import columns, open_reader, printable, say, say_json
+from simclr_tui.commands.output import columns, one_line, open_reader, say, say_csv, say_json
 from simclr_tui.format import count
 from trainer.errors import ExitCode, UsageError
 from trainer.store.query import Answer, query, tables
@@ -31,7 +29,7 @@ def ask(options: argparse.Namespace, runs: Path) -> int:
     if options.json:
         say_json(_objects(answer))
     elif options.csv:
-        _say_csv(answer)
+        say_csv(answer.names, (list(map(_plain, row)) for row in answer.rows))
     else:
         _say_table(answer)
     return ExitCode.FINISHED
@@ -43,14 +41,6 @@ def _objects(answer: Answer) -> list[dict[str, Any]]:
     if doubled is not None:
         raise UsageError(f"--json: two columns are called {doubled}; call one something else with AS")
     return [dict(zip(answer.names, map(_plain, row), strict=True)) for row in answer.rows]
-
-
-def _say_csv(answer: Answer) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(answer.names)
-    writer.writerows(["" if value is None else _plain(value) for value in row] for row in answer.rows)
-    say(text.getvalue().removesuffix("\n"))
 
 
 def _say_table(answer: Answer) -> None:
@@ -72,4 +62,4 @@ def _plain(value: Any) -> Any:
 def _shown(value: Any) -> str:
     """A value in one line of a terminal; names and messages may hold anything."""
     text = "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(_plain(value))
-    return printable(text)
+    return one_line(text)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from simclr_tui.compare.settings import DIFFERENT, SPEED_ONLY
 from simclr_tui.compare.table import Better, Cell, Comparison, Line
-from simclr_tui.format import number
 from simclr_tui.plot.coordinates import Axis, Coordinates, Course
 
 _RESULTS = ("loss, last epoch", "kNN, best", "h, linear")
@@ -80,5 +79,5 @@ def _numbers(cells: Sequence[Cell]) -> tuple[list[tuple[float, str]], list[float
 
     texts = {value: cell.text for value, cell in zip(values, cells, strict=True)}
     named = known if len(known) <= _MOST_WORDS else [low, high]
-    labels = [(place(value), texts.get(value) or number(value, 4)) for value in (*named[:1], *named[:0:-1])]
+    labels = [(place(value), texts[value]) for value in (*named[:1], *named[:0:-1])]
     return labels, [place(value) if math.isfinite(value) else None for value in values]

@@ -7,21 +7,14 @@ from pathlib import Path
 
 from textual.message import Message
 
-from simclr_tui.compare.export import as_csv, as_json, markdown
-from simclr_tui.compare.latex import latex
+from simclr_tui.compare.formats import WRITERS
 from simclr_tui.compare.table import Comparison
 from simclr_tui.messages import ActionDone, ActionFailed
 from trainer.durable import write_durably
 from trainer.paths import typed_path
 
 PICTURES = (".svg", ".png")
-_WRITERS: dict[str, Callable[[Comparison, bool], str]] = {
-    ".md": lambda comparison, unfolded: markdown(comparison, unfolded=unfolded),
-    ".csv": lambda comparison, unfolded: as_csv(comparison, unfolded=unfolded),
-    ".tex": lambda comparison, unfolded: latex(comparison, unfolded=unfolded),
-    ".json": lambda comparison, _: as_json(comparison),
-}
-ENDINGS = (*_WRITERS, *PICTURES)
+ENDINGS = (*(f".{name}" for name in WRITERS), *PICTURES)
 """What a file's name may end in; what is written follows from it."""
 
 _LONGEST_NAME = 80
@@ -76,7 +69,7 @@ def save(comparison: Comparison, text: str, *, runs: Path, unfolded: bool, post:
                 post(ActionFailed(f"{path}: {sentence}"))
                 return
         else:
-            write_durably(path, _WRITERS[suffix](comparison, unfolded).encode())
+            write_durably(path, WRITERS[suffix[1:]](comparison, unfolded).encode())
     except OSError as error:
         post(ActionFailed(f"{path}: {error.strerror}; give another name"))
         return

@@ -105,11 +105,9 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
     for factors in ((1, 2, 5), (1, 3), (1,)):
         values = [f * 10.0**e for e in exponents for f in factors if low <= f * 10.0**e <= high]
         if len(values) < 2:
-            break
+            return ticks(low, high, count)
         if len(values) <= count + 1:
             return values
-    if len(values) < 2:
-        return ticks(low, high, count)
     return values[:: math.ceil(len(values) / (count + 1))]
 
 

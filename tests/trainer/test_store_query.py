@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from tests.trainer.test_store import damage, step_row
 from trainer.errors import StoreError, UsageError
 from trainer.store import query as query_module
-from trainer.store.query import Answer, query, tables
+from trainer.store.query import Answer, tables
 from trainer.store.reader import StoreReader
 from trainer.store.runs import RunStore
+
+query = partial(query_module.query, seconds=60.0)
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT {what} FROM n"
 

@@ -17,9 +17,6 @@ from trainer.quote import quoted
 from trainer.store.connect import is_damage, unreadable
 from trainer.store.reader import StoreReader
 
-SECONDS = 60.0
-"""As long as a question is being answered the writers' journal (-wal) can't begin anew, and grows."""
-
 MOST_ROWS = 1_000_000
 """They are all in memory before the first is shown, beside a training that needs it."""
 
@@ -48,13 +45,13 @@ def tables(reader: StoreReader) -> Answer:
     return Answer(("table", "columns"), [tuple(row) for row in reader._rows(_LISTED)])
 
 
-def query(reader: StoreReader, statement: str, *, seconds: float = SECONDS) -> Answer:
+def query(reader: StoreReader, statement: str, *, seconds: float) -> Answer:
     """What a statement gives. Reads only.
 
     Args:
         reader: the store.
         statement: one SELECT, WITH … SELECT or VALUES.
-        seconds: after so many it is cut off.
+        seconds: after so many it is cut off, since the writers' journal (-wal) grows as long as it is being answered.
 
     Raises:
         UsageError: it is none, would do something else than read, names what there is not, takes too long or gives
