@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import until
 from tests.reliability import trainers
 from tests.trainer.test_store import make_run, step_row
 from trainer.errors import TrainerError
@@ -48,7 +49,9 @@ def no_trainer_is_left() -> object:
 def test_nobody_is_told_of_kills_that_are_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIMCLR_TUI_NOTIFY", "json://127.0.0.1:1")
     process = Killable(tmp_path, ["--help"])
-    around = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
+    environment = Path(f"/proc/{process._process.pid}/environ")
+    until(environment.read_bytes)  # the kernel shows none as long as the program is being loaded
+    around = environment.read_bytes().split(b"\0")
     process.kill()
     assert [one for one in around if one.startswith(b"SIMCLR_TUI_NOTIFY=")] == [b"SIMCLR_TUI_NOTIFY=off"]
 
