@@ -79,11 +79,19 @@ class Board:
         """Replace the runs; the cursor stays with its run, or goes to the one that takes its place in the list."""
         self.rows = table_order(rows)
         known = {row.run.id for row in rows}
-        if self.awaited_id in known:
-            self.cursor_id, self.awaited_id = self.awaited_id, None
+        self._reach_awaited()
         self.marked &= known
         self.curves = {run_id: curves for run_id, curves in self.curves.items() if run_id in known}
         self._settle()
+
+    def go_to(self, run_id: str) -> None:
+        """Put the cursor on a run, or let it wait for one that no poll has brought yet."""
+        self.awaited_id = run_id
+        self._reach_awaited()
+
+    def _reach_awaited(self) -> None:
+        if any(row.run.id == self.awaited_id for row in self.rows):
+            self.cursor_id, self.awaited_id = self.awaited_id, None
 
     def take_curves(self, curves: Sequence[Curves]) -> None:
         """Replace what is drawn of some runs."""

@@ -168,10 +168,11 @@ class MainScreen(
             self.notify(sentence, severity=severity)
 
     def choose(self, run_id: str) -> None:
-        """Put the cursor on a run, also on one that the next poll will bring."""
+        """Put the cursor on a run, also on one that the next poll will bring, or the last one has brought before."""
         self.query_one("#filter", Input).value = ""
         self.board.set_filter("")
-        self.board.awaited_id = run_id
+        self.board.go_to(run_id)
+        self.show_board()
 
     def show_board(self) -> None:
         """Bring every widget up to date with the board, or the screen of a run, which hides them all."""

@@ -111,6 +111,16 @@ def test_a_run_that_is_gone_loses_its_mark(board: Board, rows: list[RunRow]) -> 
     assert board.cursor is not None
 
 
+def test_the_cursor_goes_at_once_to_a_run_that_the_last_poll_has_brought_before_it_was_asked_for(
+    board: Board, rows: list[RunRow]
+) -> None:
+    """A poll that comes between the making of a run and the word of it; no other may follow for long."""
+    board.go_to(rows[0].run.id)
+    assert board.cursor is not None
+    assert board.cursor.run.name == "done"
+    assert board.awaited_id is None
+
+
 def test_the_cursor_waits_for_a_run_that_was_just_made(board: Board, rows: list[RunRow]) -> None:
     board.awaited_id = "abcdefghij"
     board.take_rows(rows)
